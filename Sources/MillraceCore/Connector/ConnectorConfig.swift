@@ -1,0 +1,48 @@
+/// A connector's properties as they were posted: flat text to text, as in Kafka Connect.
+package struct ConnectorConfig: Hashable, Sendable {
+    package var values: [String: String]
+
+    package init(_ values: [String: String]) {
+        self.values = values
+    }
+
+    package subscript(name: String) -> String? {
+        get { values[name] }
+        set { values[name] = newValue }
+    }
+
+    /// The value, or the definition's default; nil where neither is there.
+    package func string(_ name: String, _ definition: ConfigDefinition) -> String? {
+        values[name] ?? definition[name]?.defaultValue
+    }
+
+    /// Java's `Boolean.parseBoolean` after trimming; the definition's default where the property is absent.
+    package func bool(_ name: String, _ definition: ConfigDefinition) -> Bool {
+        string(name, definition)?.trimmed.lowercased() == "true"
+    }
+
+    /// Nil where the property has neither a value nor a default, or is no number (which validation refuses first).
+    package func int(_ name: String, _ definition: ConfigDefinition) -> Int? {
+        string(name, definition).flatMap { Int($0.trimmed) }
+    }
+
+    /// A property in milliseconds.
+    package func milliseconds(_ name: String, _ definition: ConfigDefinition) -> Duration? {
+        int(name, definition).map { .milliseconds($0) }
+    }
+
+    /// Comma-separated, each part trimmed, empty parts left out.
+    package func list(_ name: String, _ definition: ConfigDefinition) -> [String] {
+        (string(name, definition) ?? "").split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
+    }
+}
+
+extension StringProtocol {
+    /// Without white space at both ends.
+    package var trimmed: String {
+        var text = self[...]
+        while let first = text.first, first.isWhitespace { text = text.dropFirst() }
+        while let last = text.last, last.isWhitespace { text = text.dropLast() }
+        return String(text)
+    }
+}
