@@ -33,7 +33,8 @@ package protocol SourceOutput: AnyObject, Sendable {
     func makeSpool(xid: UInt32) throws(ConnectorError) -> any TransactionSpool
 
     /// Appends a spooled transaction as one. As `submit`, false when the log is busy.
-    func submit(_ spool: any TransactionSpool, _ info: TransactionInfo, timeout: Duration) throws(ConnectorError) -> Bool
+    func submit(_ spool: any TransactionSpool, _ info: TransactionInfo, timeout: Duration) throws(ConnectorError)
+        -> Bool
 
     /// Everything up to this LSN (`TransactionInfo.endLSN`) is fsynced: what may be acknowledged to the source.
     var durableLSN: LSN { get }

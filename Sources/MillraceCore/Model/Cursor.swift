@@ -31,7 +31,9 @@ extension Cursor: CustomStringConvertible {
 
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count == 3, let logID = UInt64(parts[0], radix: 16), let offset = UInt64(parts[1]) else { return nil }
+        guard parts.count == 3, let logID = UInt64(parts[0], radix: 16), let offset = UInt64(parts[1]) else {
+            return nil
+        }
         let position = parts[2].split(separator: ":", omittingEmptySubsequences: false)
         guard position.count == 2, let lsn = LSN(position[0]), let ordinal = UInt64(position[1]) else { return nil }
         self.init(logID: logID, offset: offset, commitLSN: lsn, ordinal: ordinal)
