@@ -93,10 +93,15 @@ package final class RecordBuffer: @unchecked Sendable {
 
     /// A row change: `body` is what pgoutput sends behind the relation id (`'N'` tuple, `'K'` tuple `'N'` tuple, …).
     package func row(_ kind: UInt8, relation: RelationID, lsn: LSN, body: UnsafeRawBufferPointer) {
-        header(kind, 12 + body.count)
-        append(relation.value)
-        append(lsn.value)
-        append(body)
+        // One check for room, then plain stores: this runs once per row of the stream.
+        let prefix = RecordReader.headerSize + 12
+        let target = writePointer(prefix + body.count)
+        target.storeBytes(of: kind, as: UInt8.self)
+        target.storeBytes(of: UInt32(12 + body.count).bigEndian, toByteOffset: 1, as: UInt32.self)
+        target.storeBytes(of: relation.value.bigEndian, toByteOffset: 5, as: UInt32.self)
+        target.storeBytes(of: lsn.value.bigEndian, toByteOffset: 9, as: UInt64.self)
+        if let source = body.baseAddress { memcpy(target + prefix, source, body.count) }
+        count += prefix + body.count
         note(relation)
     }
 
