@@ -40,16 +40,31 @@ package struct ConfigKey: Sendable {
     package var dependents: [String]
     /// The values there are, for properties that are an enumeration; checked without regard to case.
     package var allowedValues: [String]
+    /// Further values of an enumeration that are accepted but not offered: old names.
+    package var oldValues: [String]
+    /// What a form may offer; the allowed values unless told otherwise.
+    package var recommendedValues: [String]
+    /// Whether a form shows the property.
+    package var isVisible: Bool
+    /// Debezium's way to require a value: an error of its own wording, while the definition calls the key optional.
+    package var needsValue: Bool
+    /// The property that must not be set together with this one.
+    package var excludedBy: String?
     /// Smallest and largest number, inclusive.
     package var range: ClosedRange<Int64>?
+    /// Why a value has no effect here: said as a warning whenever the property is set. Nil: the property does what its
+    /// documentation says.
+    package var withoutEffect: String?
     /// Further check of a value that is there: returns what is wrong with it, nil where nothing is.
     package var check: (@Sendable (String) -> String?)?
 
     package init(
         _ name: String, _ type: ValueType, default defaultValue: String? = nil, required isRequired: Bool = false,
         importance: Importance = .medium, group: String? = nil, order: Int = -1, width: Width = .none,
-        displayName: String? = nil, dependents: [String] = [], allowedValues: [String] = [],
-        range: ClosedRange<Int64>? = nil, check: (@Sendable (String) -> String?)? = nil, _ documentation: String
+        displayName: String? = nil, dependents: [String] = [], allowedValues: [String] = [], oldValues: [String] = [],
+        recommendedValues: [String]? = nil, isVisible: Bool = true, needsValue: Bool = false,
+        excludedBy: String? = nil, range: ClosedRange<Int64>? = nil, withoutEffect: String? = nil,
+        check: (@Sendable (String) -> String?)? = nil, _ documentation: String
     ) {
         self.name = name
         self.type = type
@@ -63,23 +78,44 @@ package struct ConfigKey: Sendable {
         self.documentation = documentation
         self.dependents = dependents
         self.allowedValues = allowedValues
+        self.oldValues = oldValues
+        self.recommendedValues = recommendedValues ?? allowedValues
+        self.isVisible = isVisible
+        self.needsValue = needsValue
+        self.excludedBy = excludedBy
         self.range = range
+        self.withoutEffect = withoutEffect
         self.check = check
     }
 }
 
 /// The properties that a connector understands, in the order in which they are shown.
 package struct ConfigDefinition: Sendable {
+    /// How a report words what is wrong with a property, and whether it repeats the values.
+    package enum Style: Sendable {
+        /// `Invalid value x for configuration y: …`; values are shown.
+        case connect
+        /// `The 'y' value is invalid: …`; values are not shown, as Debezium's connectors do.
+        case debezium
+    }
+
     package var keys: [ConfigKey]
+    /// Properties that are known and checked but not shown in reports: Debezium has dozens of those.
+    package var unlistedKeys: [ConfigKey]
     /// Patterns of further properties (`column.mask.with.(n).chars`): accepted, with the text after the prefix free.
     package var knownPrefixes: [String]
+    package var style: Style
 
-    package init(keys: [ConfigKey], knownPrefixes: [String] = []) {
+    package init(
+        keys: [ConfigKey], unlistedKeys: [ConfigKey] = [], knownPrefixes: [String] = [], style: Style = .connect
+    ) {
         self.keys = keys
+        self.unlistedKeys = unlistedKeys
         self.knownPrefixes = knownPrefixes
+        self.style = style
     }
 
     package subscript(name: String) -> ConfigKey? {
-        keys.first { $0.name == name }
+        keys.first { $0.name == name } ?? unlistedKeys.first { $0.name == name }
     }
 }
