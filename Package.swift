@@ -79,11 +79,13 @@ let package = Package(
             name: "MillraceLogTests", dependencies: ["MillraceCore", "MillraceLog", "MillraceTesting"],
             swiftSettings: settings),
         .testTarget(
-            name: "MillraceCatalogTests", dependencies: ["MillraceCore", "MillraceCatalog"],
+            name: "MillraceCatalogTests", dependencies: ["MillraceCore", "MillraceCatalog", "Migrations", grdb],
             swiftSettings: settings),
         .testTarget(
             name: "MillraceRuntimeTests",
-            dependencies: ["MillraceCore", "MillraceLog", "MillraceCatalog", "MillraceRuntime", "MillraceTesting"],
+            dependencies: [
+                "MillraceCore", "MillraceLog", "MillraceCatalog", "MillraceRuntime", "MillraceTesting", logging,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "MillraceAdminTests",
