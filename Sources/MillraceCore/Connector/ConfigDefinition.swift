@@ -105,14 +105,19 @@ package struct ConfigDefinition: Sendable {
     /// Patterns of further properties (`column.mask.with.(n).chars`): accepted, with the text after the prefix free.
     package var knownPrefixes: [String]
     package var style: Style
+    /// Whether converters and transforms say how this connector's events look. One that moves rows as they are has no
+    /// use for them, and only warns of them.
+    package var carriesEvents: Bool
 
     package init(
-        keys: [ConfigKey], unlistedKeys: [ConfigKey] = [], knownPrefixes: [String] = [], style: Style = .connect
+        keys: [ConfigKey], unlistedKeys: [ConfigKey] = [], knownPrefixes: [String] = [], style: Style = .connect,
+        carriesEvents: Bool = true
     ) {
         self.keys = keys
         self.unlistedKeys = unlistedKeys
         self.knownPrefixes = knownPrefixes
         self.style = style
+        self.carriesEvents = carriesEvents
     }
 
     package subscript(name: String) -> ConfigKey? {
