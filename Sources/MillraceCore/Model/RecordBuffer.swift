@@ -25,6 +25,8 @@ package final class RecordBuffer: @unchecked Sendable {
     package private(set) var lastEndLSN: LSN?
     /// Whether the bytes end inside a transaction.
     package private(set) var endsInTransaction = false
+    /// The last state of the source that was written into this buffer; nil for none.
+    package private(set) var lastSourceState: [UInt8]?
     private var openEndLSN = LSN.zero
 
     package init(capacity: Int = 1 << 16) {
@@ -47,6 +49,7 @@ package final class RecordBuffer: @unchecked Sendable {
         commitCount = 0
         changeCount = 0
         lastEndLSN = nil
+        lastSourceState = nil
         endsInTransaction = false
         if capacity > limit {
             base.deallocate()
@@ -129,6 +132,7 @@ package final class RecordBuffer: @unchecked Sendable {
     package func sourceState(_ state: UnsafeRawBufferPointer) {
         header(RecordKind.sourceState, state.count)
         append(state)
+        lastSourceState = Array(state)
     }
 
     package func load(_ relation: RelationID, _ phase: LoadPhase) {
@@ -145,6 +149,7 @@ package final class RecordBuffer: @unchecked Sendable {
         commitCount += other.commitCount
         changeCount += other.changeCount
         if let lsn = other.lastEndLSN { lastEndLSN = lsn }
+        if let state = other.lastSourceState { lastSourceState = state }
         endsInTransaction = other.endsInTransaction
         openEndLSN = other.openEndLSN
     }
