@@ -28,6 +28,7 @@ package final class RecordBuffer: @unchecked Sendable {
     /// The last state of the source that was written into this buffer; nil for none.
     package private(set) var lastSourceState: [UInt8]?
     private var openEndLSN = LSN.zero
+    private var openOffset = 0
 
     package init(capacity: Int = 1 << 16) {
         self.capacity = max(capacity, 64)
@@ -63,6 +64,7 @@ package final class RecordBuffer: @unchecked Sendable {
     static let beginBodySize = 45
 
     package func begin(_ info: TransactionInfo) {
+        openOffset = count
         header(RecordKind.begin, Self.beginBodySize)
         append(info.flags.rawValue)
         append(info.xid)
@@ -83,6 +85,16 @@ package final class RecordBuffer: @unchecked Sendable {
         commitCount += 1
         lastEndLSN = openEndLSN
         endsInTransaction = false
+    }
+
+    /// The same for a transaction whose `endLSN` was not known when it began: puts it into the begin record, which must be
+    /// in this buffer (a restated one will do).
+    package func commit(changeCount: UInt64, endLSN: LSN) {
+        precondition(endsInTransaction, "no transaction begins in this buffer")
+        let offset = openOffset + RecordReader.headerSize + 1 + 4 + 8
+        base.storeBytes(of: endLSN.value.bigEndian, toByteOffset: offset, as: UInt64.self)
+        openEndLSN = endLSN
+        commit(changeCount: changeCount)
     }
 
     package func relation(_ relation: Relation) {
@@ -144,6 +156,7 @@ package final class RecordBuffer: @unchecked Sendable {
 
     /// Copies finished records of another buffer behind those here, bookkeeping included.
     package func append(contentsOf other: RecordBuffer) {
+        if other.endsInTransaction { openOffset = count + other.openOffset }
         append(other.bytes)
         for relation in other.usedRelations { noteUse(of: relation) }
         commitCount += other.commitCount
