@@ -1,5 +1,5 @@
 /// `schema` and `table` of something in the source.
-package struct TableName: Hashable, Sendable {
+package struct TableName: Hashable, Comparable, Sendable {
     package var schema: String
     package var table: String
 
@@ -12,6 +12,10 @@ package struct TableName: Hashable, Sendable {
     package var qualified: String { "\(schema).\(table)" }
     /// As SQL needs it.
     var quoted: String { Quoting.qualified(schema, table) }
+
+    package static func < (left: TableName, right: TableName) -> Bool {
+        (left.schema, left.table) < (right.schema, right.table)
+    }
 }
 
 /// Which tables are captured: `schema.include.list` or `schema.exclude.list`, and `table.include.list` or
