@@ -191,6 +191,7 @@ package final class PostgresConnection: @unchecked Sendable {
         error.table = field("t")
         error.column = field("c")
         error.constraint = field("n")
+        error.context = field("W")
         return error
     }
 

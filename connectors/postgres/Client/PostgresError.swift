@@ -12,6 +12,8 @@ package struct PostgresError: Error, Hashable, Sendable {
     package var table: String?
     package var column: String?
     package var constraint: String?
+    /// Where in the server it happened: `slot "s", output plugin "pgoutput", in the change callback, …`.
+    package var context: String?
     /// What was being done, for people: `connect to 127.0.0.1:5432/app`, `create the slot`.
     package var operation: String
 
