@@ -77,6 +77,13 @@ package final class RecordBuffer: @unchecked Sendable {
         endsInTransaction = true
     }
 
+    /// Sets the first ordinal of the begin record that stands at the very beginning of the buffer: a full load knows it
+    /// only when the buffer is handed over.
+    package func setFirstOrdinal(_ ordinal: UInt64) {
+        precondition(count > 0 && bytes[0] == RecordKind.begin, "the buffer does not begin with a transaction")
+        base.storeBytes(of: ordinal.bigEndian, toByteOffset: RecordReader.headerSize + 29, as: UInt64.self)
+    }
+
     /// Ends the transaction. `changeCount`: changes of the whole transaction, also of those parts that went to the log
     /// in earlier buffers.
     package func commit(changeCount: UInt64) {
