@@ -28,23 +28,27 @@ final class DataDirectory: Sendable {
         path + "/logs/" + Self.fileName(for: connector)
     }
 
+    func hasLog(of connector: String) -> Bool {
+        access(logDirectory(of: connector), F_OK) == 0
+    }
+
     /// Removes a connector's log with everything in it. Nothing to do is success.
     func removeLog(of connector: String) throws(ConnectorError) {
-        let directory = logDirectory(of: connector)
-        guard let handle = opendir(directory) else {
-            if errno == ENOENT { return }
-            throw Self.error("open", directory)
-        }
+        try Self.removeTree(logDirectory(of: connector))
+    }
+
+    private static func removeTree(_ path: String) throws(ConnectorError) {
+        // A symbolic link is removed, not followed.
+        if unlink(path) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR || errno == EPERM, let handle = opendir(path) else { throw error("remove", path) }
         defer { closedir(handle) }
         while let entry = readdir(handle) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name == "." || name == ".." { continue }
-            let file = directory + "/" + name
-            guard unlink(file) == 0 || errno == ENOENT || rmdir(file) == 0 else { throw Self.error("remove", file) }
+            if name != "." && name != ".." { try removeTree(path + "/" + name) }
         }
-        guard rmdir(directory) == 0 || errno == ENOENT else { throw Self.error("remove", directory) }
+        guard rmdir(path) == 0 || errno == ENOENT else { throw error("remove", path) }
     }
 
     /// A connector's name as a file name: bytes other than letters, digits, `-`, `_` and inner dots as `%XX`.

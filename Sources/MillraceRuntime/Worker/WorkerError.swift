@@ -1,6 +1,6 @@
 /// Why an operation on connectors was refused: the status and message that Kafka Connect answers in the same place.
 package struct WorkerError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// HTTP status: 400, 404, 409 or 500.
+    /// HTTP status: 400, 404, 409, 500 or 503.
     package var status: Int
     package var message: String
 

@@ -1,0 +1,110 @@
+import Logging
+import MillraceCore
+
+/// Runs a source: its own thread receives, the log writer's thread makes durable.
+final class SourceTask: Sendable {
+    let id = 0
+    private let connector: String
+    private let host: LogHost
+    private let plugin: any SourcePlugin
+    private let config: ConnectorConfig
+    private let logger: Logger
+    let runner: TaskRunner
+    private let state: Monitor<State>
+
+    private struct State {
+        var source: (any Source)?
+        var lastStatus: SourceStatus?
+        var durableAtStart = LSN.zero
+        var writer: LogWriter?
+    }
+
+    init(
+        connector: String, host: LogHost, plugin: any SourcePlugin, config: ConnectorConfig,
+        phase: TaskRunner.Phase = .unassigned, lastStatus: SourceStatus? = nil, logger: Logger
+    ) {
+        self.connector = connector
+        self.host = host
+        self.plugin = plugin
+        self.config = config
+        self.logger = logger
+        state = Monitor(State(lastStatus: lastStatus))
+        runner = TaskRunner(policy: RestartPolicy(config), phase: phase, logger: logger)
+    }
+
+    func start(after previous: WorkerThread? = nil) {
+        runner.start(name: "src \(connector)", after: previous) { () throws(ConnectorError) in try self.runOnce() }
+    }
+
+    func requestStop() {
+        runner.requestStop()
+        state.read { $0.source }?.stop()
+    }
+
+    /// What the source says, or what it said last.
+    var status: SourceStatus? {
+        let (source, last) = state.read { ($0.source, $0.lastStatus) }
+        return source?.status() ?? last
+    }
+
+    var info: TaskStateInfo {
+        var snapshot = runner.snapshot
+        if let trouble = host.trouble, snapshot.phase == .running { snapshot.error = trouble }
+        if snapshot.phase == .running, let status = state.read({ $0.source })?.status() {
+            switch status.phase {
+            case .snapshot, .streaming, .finished: if host.trouble == nil { snapshot.error = nil }
+            case .reconnecting: snapshot.error = status.lastError ?? snapshot.error
+            case .starting: break
+            }
+        }
+        return TaskStateInfo(id: id, state: snapshot.phase.rawValue, trace: snapshot.error?.description)
+    }
+
+    /// Whatever has become durable in this run lets the next error start with the shortest pause.
+    func noteProgress() {
+        let (writer, start) = state.read { ($0.writer, $0.durableAtStart) }
+        if let writer, writer.durableLSN > start { runner.noteProgress() }
+    }
+
+    private func runOnce() throws(ConnectorError) {
+        if let failure = host.failure { throw failure }
+        let writer = try LogWriter(
+            host.log, recovered: host.recovered, maxByteCount: host.settings.maxByteCount,
+            onPressure: { [host] in host.trim(isUnderPressure: true) }, onTrouble: { [host] in host.note($0) })
+        let source = try plugin.makeSource(
+            config, TaskContext(connectorName: connector, taskID: id, logger: logger))
+        state.update {
+            $0.source = source
+            $0.writer = writer
+            $0.durableAtStart = writer.durableLSN
+        }
+        writer.start(name: "log \(connector)")
+        defer { end(source, writer) }
+        // `requestStop` may have come before there was a source to tell.
+        if runner.isStopping { source.stop() }
+        try source.run(into: writer)
+    }
+
+    private func end(_ source: any Source, _ writer: LogWriter) {
+        noteProgress()
+        // A failed log has nothing to tell the next run, which will not come before the log was opened anew.
+        let recovered = writer.finish()
+        if host.failure == nil {
+            host.recovered = recovered
+            host.note(nil, ifStalled: true)
+        }
+        let status = source.status()
+        state.update {
+            $0.source = nil
+            $0.writer = nil
+            $0.lastStatus = status
+        }
+    }
+}
+
+extension LogHost {
+    /// Ends a stall whose writer has gone: the next one will find out for itself.
+    fileprivate func note(_ trouble: ConnectorError?, ifStalled: Bool) {
+        if self.trouble != nil { note(trouble) }
+    }
+}
