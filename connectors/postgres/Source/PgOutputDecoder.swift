@@ -92,7 +92,9 @@ enum PgOutputDecoder {
         var reader = ByteReader(message, offset: bodyOffset(inStream))
         let count = Int(try reader.uint32())
         let options = try reader.uint8()
-        guard count <= reader.remaining / 4 else { throw MalformedRecord("a truncate of \(count) relations is cut off") }
+        guard count <= reader.remaining / 4 else {
+            throw MalformedRecord("a truncate of \(count) relations is cut off")
+        }
         var relations: [UInt32] = []
         relations.reserveCapacity(count)
         for _ in 0..<count { relations.append(try reader.uint32()) }
