@@ -28,7 +28,8 @@ package final class RecordBuffer: @unchecked Sendable {
     /// The last state of the source that was written into this buffer; nil for none.
     package private(set) var lastSourceState: [UInt8]?
     private var openEndLSN = LSN.zero
-    private var openOffset = 0
+    /// Where the begin record of the open transaction lies; nil if it is in an earlier buffer.
+    private var openOffset: Int?
 
     package init(capacity: Int = 1 << 16) {
         self.capacity = max(capacity, 64)
@@ -52,6 +53,7 @@ package final class RecordBuffer: @unchecked Sendable {
         lastEndLSN = nil
         lastSourceState = nil
         endsInTransaction = false
+        openOffset = nil
         if capacity > limit {
             base.deallocate()
             capacity = 1 << 16
@@ -94,14 +96,21 @@ package final class RecordBuffer: @unchecked Sendable {
         endsInTransaction = false
     }
 
-    /// The same for a transaction whose `endLSN` was not known when it began: puts it into the begin record, which must be
-    /// in this buffer (a restated one will do).
+    /// The same for a transaction whose `endLSN` was not known when it began: puts it into the begin record, if that is in
+    /// this buffer. If it went to the log in an earlier one, `endLSN` must be the one that it has there.
     package func commit(changeCount: UInt64, endLSN: LSN) {
-        precondition(endsInTransaction, "no transaction begins in this buffer")
-        let offset = openOffset + RecordReader.headerSize + 1 + 4 + 8
-        base.storeBytes(of: endLSN.value.bigEndian, toByteOffset: offset, as: UInt64.self)
+        if let openOffset {
+            let offset = openOffset + RecordReader.headerSize + 1 + 4 + 8
+            base.storeBytes(of: endLSN.value.bigEndian, toByteOffset: offset, as: UInt64.self)
+        }
         openEndLSN = endLSN
         commit(changeCount: changeCount)
+    }
+
+    /// Says that what follows is the rest of a transaction, the beginning of which went to the log in an earlier buffer.
+    package func continueTransaction() {
+        openOffset = nil
+        endsInTransaction = true
     }
 
     package func relation(_ relation: Relation) {
@@ -163,7 +172,7 @@ package final class RecordBuffer: @unchecked Sendable {
 
     /// Copies finished records of another buffer behind those here, bookkeeping included.
     package func append(contentsOf other: RecordBuffer) {
-        if other.endsInTransaction { openOffset = count + other.openOffset }
+        if let offset = other.openOffset { openOffset = count + offset }
         append(other.bytes)
         for relation in other.usedRelations { noteUse(of: relation) }
         commitCount += other.commitCount
