@@ -182,7 +182,7 @@ struct StreamingSession: ~Copyable {
         }
         var timeout = min(link.feedback.timeUntilDue(now), 1_000_000_000)
         // The log says when something has become durable, but not when it has room, nor that a state alone is durable.
-        if assembler.hasNews || pendingConfirmation != nil { timeout = min(timeout, 2_000_000) }
+        if !assembler.buffer.isEmpty || pendingConfirmation != nil { timeout = min(timeout, 2_000_000) }
         let descriptors = [
             pollfd(fd: link.connection.connection.socket, events: Int16(POLLIN), revents: 0),
             pollfd(fd: output.durableEvent, events: Int16(POLLIN), revents: 0),

@@ -47,7 +47,7 @@ struct TransactionAssembler: ~Copyable {
     private(set) var submittedCommitLSN: LSN
     /// End of the last transaction that was handed over.
     private(set) var submittedEndLSN = LSN.zero
-    /// A part of the open transaction has been handed over.
+    /// What was handed over ends inside a transaction.
     private(set) var hasSubmittedPart = false
     /// There is nothing for us in WAL up to here but what is in the log or in `buffer`.
     private(set) var idleLSN = LSN.zero
@@ -59,6 +59,8 @@ struct TransactionAssembler: ~Copyable {
         /// Whether its begin record has been written, which waits for the first change: most empty transactions of
         /// other tables are not worth a record.
         var isBegun = false
+        /// Its begin record is in the log already.
+        var isInParts = false
         var changeCount: UInt64 = 0
     }
 
@@ -78,10 +80,6 @@ struct TransactionAssembler: ~Copyable {
         buffer = feed.makeBuffer()
     }
 
-    /// Bytes at the start of `buffer` that the log has in other words: the restated header.
-    private var restatedBytes = 0
-    /// Whether there is anything to hand over.
-    var hasNews: Bool { buffer.count > restatedBytes }
     /// Whether no transaction has been begun that has not ended.
     var isBetweenTransactions: Bool { open == nil && streams.isEmpty }
 
@@ -161,7 +159,12 @@ struct TransactionAssembler: ~Copyable {
             noteIdle(message.endLSN)
             return
         }
-        buffer.commit(changeCount: transaction.changeCount, endLSN: message.endLSN)
+        // A begin record that is in the log already has the start of the commit record for its end. Then that is what may
+        // be acknowledged: the log must not know less after a restart. The few bytes to the real end come with `idleLSN`.
+        buffer.commit(
+            changeCount: transaction.changeCount,
+            endLSN: transaction.isInParts ? transaction.info.endLSN : message.endLSN)
+        if transaction.isInParts { noteIdle(message.endLSN) }
         committed(transaction.info)
         if wantsHandOver || buffer.count >= Self.handOverBytes { try handOver() }
     }
@@ -298,7 +301,7 @@ struct TransactionAssembler: ~Copyable {
     /// Nothing more has come for now: hands over what is complete, if the log has time for it. True if there is nothing
     /// left that should be handed over soon.
     mutating func handOverIfReady() throws(ConnectorError) -> Bool {
-        guard hasNews else { return true }
+        guard !buffer.isEmpty else { return true }
         if open?.isBegun == true {
             // The end of the transaction is near, as a rule: a frame that ends with it is better than two.
             wantsHandOver = true
@@ -312,31 +315,25 @@ struct TransactionAssembler: ~Copyable {
     /// Hands over what is there, in the middle of a transaction if need be, however long it takes.
     mutating func handOver() throws(ConnectorError) {
         wantsHandOver = false
-        guard hasNews else { return }
+        guard !buffer.isEmpty else { return }
         if open?.isBegun == true { return try handOverPart() }
         try feed.submit(buffer)
         didHandOver()
     }
 
-    /// Hands over the beginning of a transaction. The rest begins with a restated header, so that each buffer says whose
-    /// changes it holds.
+    /// Hands over the beginning of a transaction.
     private mutating func handOverPart() throws(ConnectorError) {
-        guard let transaction = open else { return }
         try feed.submit(buffer)
         if buffer.commitCount > 0 { submittedEndLSN = buffer.lastEndLSN ?? submittedEndLSN }
         submittedCommitLSN = lastCommitLSN
         hasSubmittedPart = true
+        open?.isInParts = true
         buffer = feed.makeBuffer()
-        var info = transaction.info
-        info.flags.insert(.continued)
-        info.firstOrdinal = transaction.changeCount
-        buffer.begin(info)
-        restatedBytes = buffer.count
+        buffer.continueTransaction()
     }
 
     private mutating func didHandOver() {
         wantsHandOver = false
-        restatedBytes = 0
         if let end = buffer.lastEndLSN { submittedEndLSN = end }
         submittedCommitLSN = lastCommitLSN
         hasSubmittedPart = false
@@ -359,7 +356,6 @@ struct TransactionAssembler: ~Copyable {
         open = nil
         wantsHandOver = false
         buffer.removeAll()
-        restatedBytes = 0
         lastCommitLSN = submittedCommitLSN
         idleLSN = .zero
         route = .none
