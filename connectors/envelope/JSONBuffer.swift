@@ -1,0 +1,141 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Growing bytes that JSON is written into: no String, no array of values, nothing allocated per event.
+///
+/// Owned by one thread at a time.
+// SAFETY: the storage is private to the object; whoever holds the encoder is the only one who touches it.
+package final class JSONBuffer: @unchecked Sendable {
+    private var base: UnsafeMutableRawPointer
+    private var capacity: Int
+    package private(set) var count = 0
+
+    package init(capacity: Int = 1 << 12) {
+        self.capacity = max(capacity, 64)
+        base = .allocate(byteCount: self.capacity, alignment: 16)
+    }
+
+    deinit {
+        base.deallocate()
+    }
+
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+    package subscript(range: Range<Int>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[range])
+    }
+
+    /// Forgets what lies behind `count`.
+    package func truncate(to count: Int) {
+        precondition(count >= 0 && count <= self.count, "a buffer is only ever made shorter")
+        self.count = count
+    }
+
+    /// Forgets the content. Memory above `keeping` bytes is given back.
+    package func removeAll(keeping limit: Int = 8 << 20) {
+        count = 0
+        if capacity > limit {
+            base.deallocate()
+            capacity = 1 << 12
+            base = .allocate(byteCount: capacity, alignment: 16)
+        }
+    }
+
+    /// Room for `byteCount` bytes; `advance(by:)` says how many were written.
+    @inline(__always)
+    func reserve(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        if capacity &- count < byteCount { grow(byteCount) }
+        return base + count
+    }
+
+    @inline(__always)
+    func advance(by byteCount: Int) {
+        count &+= byteCount
+    }
+
+    private func grow(_ byteCount: Int) {
+        capacity = max(capacity * 2, count + byteCount)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        memcpy(larger, base, count)
+        base.deallocate()
+        base = larger
+    }
+
+    @inline(__always)
+    package func append(byte: UInt8) {
+        reserve(1).storeBytes(of: byte, as: UInt8.self)
+        count &+= 1
+    }
+
+    @inline(__always)
+    package func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress else { return }
+        memcpy(reserve(bytes.count), source, bytes.count)
+        count &+= bytes.count
+    }
+
+    /// A stretch of this same buffer once more.
+    func append(copyOf range: Range<Int>) {
+        let target = reserve(range.count)
+        memcpy(target, base + range.lowerBound, range.count)
+        count &+= range.count
+    }
+
+    @inline(__always)
+    package func append(_ text: StaticString) {
+        memcpy(reserve(text.utf8CodeUnitCount), text.utf8Start, text.utf8CodeUnitCount)
+        count &+= text.utf8CodeUnitCount
+    }
+
+    /// For fragments that are made once.
+    package func append(_ text: String) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    // MARK: Numbers
+
+    package func append(decimal value: UInt64) {
+        let target = reserve(20)
+        let length = JSONBuffer.digitCount(value)
+        JSONBuffer.writeDigits(value, length, target)
+        count &+= length
+    }
+
+    package func append(decimal value: Int64) {
+        if value < 0 { append(byte: 0x2D) }
+        append(decimal: value.magnitude)
+    }
+
+    /// `value` in `width` digits, zeros in front.
+    func append(decimal value: UInt64, width: Int) {
+        let length = max(width, JSONBuffer.digitCount(value))
+        JSONBuffer.writeDigits(value, length, reserve(length))
+        count &+= length
+    }
+
+    @inline(__always)
+    static func digitCount(_ value: UInt64) -> Int {
+        var length = 1
+        var rest = value
+        while rest >= 100 {
+            rest /= 100
+            length &+= 2
+        }
+        return rest >= 10 ? length &+ 1 : length
+    }
+
+    @inline(__always)
+    static func writeDigits(_ value: UInt64, _ length: Int, _ target: UnsafeMutableRawPointer) {
+        var rest = value
+        var index = length &- 1
+        while index >= 0 {
+            target.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 &+ rest % 10), toByteOffset: index, as: UInt8.self)
+            rest /= 10
+            index &-= 1
+        }
+    }
+}

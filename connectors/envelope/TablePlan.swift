@@ -1,0 +1,182 @@
+import MillraceCore
+
+/// What is needed to write the events of one version of a relation: made once, then only read.
+final class TablePlan {
+    /// A column of the row, in the order of the tuple.
+    struct ColumnPlan {
+        /// Nil: the column is left out.
+        var encoder: ColumnEncoder?
+        /// `"name":`, with a comma in front where one is needed. Ranges are of `text`.
+        var name: Range<Int>
+        /// What is written for NULL.
+        var null: Range<Int>
+        /// What is written where only the key of an old row is known.
+        var absent: Range<Int>
+        /// What is written for a value that the source did not send; nil: an error.
+        var unavailable: Range<Int>?
+        var isIdentity: Bool
+    }
+
+    /// A column of the key.
+    struct KeyColumnPlan {
+        var column: Int
+        var encoder: ColumnEncoder
+        var name: Range<Int>
+        var null: Range<Int>
+    }
+
+    let relation: Relation
+    let topic: Int
+    /// Place in the transaction's counts of events.
+    let collection: Int
+    private(set) var columns: [ColumnPlan] = []
+    private(set) var elements: [ColumnEncoder] = []
+    private(set) var keyColumns: [KeyColumnPlan] = []
+    private(set) var keyElements: [ColumnEncoder] = []
+    /// Columns that are left out, for a warning.
+    private(set) var omitted: [String] = []
+    /// All constant pieces of JSON.
+    let text = JSONBuffer()
+    /// `{"schema":…,"payload":` or nothing.
+    private(set) var keyPrefix = 0..<0
+    private(set) var valuePrefix = 0..<0
+    /// `"schema":"public","table":"customers"`
+    private(set) var sourceName = 0..<0
+    /// Matches the sink's topics.
+    let isWanted: Bool
+
+    init(
+        _ relation: Relation, _ options: EnvelopeOptions, topic: Int, collection: Int, isWanted: Bool
+    ) throws(ConnectorError) {
+        self.relation = relation
+        self.topic = topic
+        self.collection = collection
+        self.isWanted = isWanted
+        guard isWanted else { return }
+        var fields: [String] = []
+        compileColumns(options, &fields)
+        let keyFields = try compileKey(options)
+        sourceName = fragment(
+            "\"schema\":\(SchemaText.quote(relation.namespace)),\"table\":\(SchemaText.quote(relation.name))")
+        if options.value.includesSchema {
+            let schema = EventSchemas.envelope(topic: relation.topic, columns: fields)
+            valuePrefix = fragment("{\"schema\":\(schema),\"payload\":")
+        }
+        if options.key.includesSchema, !keyColumns.isEmpty {
+            let schema = EventSchemas.key(topic: relation.topic, columns: keyFields)
+            keyPrefix = fragment("{\"schema\":\(schema),\"payload\":")
+        }
+    }
+
+    private func fragment(_ piece: String) -> Range<Int> {
+        let start = text.count
+        text.append(piece)
+        return start..<text.count
+    }
+
+    private func compileColumns(_ options: EnvelopeOptions, _ fields: inout [String]) {
+        var selection = EncoderSelection(options, options.value)
+        var separator = ""
+        for column in relation.columns {
+            let type = ResolvedType(column, in: relation)
+            guard let encoder = selection.encoder(for: type) else {
+                omitted.append(column.name)
+                columns.append(
+                    ColumnPlan(
+                        encoder: nil, name: 0..<0, null: 0..<0, absent: 0..<0, unavailable: nil, isIdentity: false))
+                continue
+            }
+            let defaultJSON = TablePlan.defaultJSON(column, encoder, selection.elements)
+            let null = options.value.replacesNullWithDefault ? defaultJSON ?? "null" : "null"
+            let unavailable = encoder.unavailableJSON(options.unavailablePlaceholder, selection.elements)
+            columns.append(
+                ColumnPlan(
+                    encoder: encoder, name: fragment("\(separator)\(SchemaText.quote(column.name)):"),
+                    null: fragment(null),
+                    absent: fragment(column.isNotNull ? defaultJSON ?? encoder.zeroJSON : null),
+                    unavailable: unavailable.map { fragment($0) }, isIdentity: column.isReplicaIdentity))
+            separator = ","
+            if options.value.includesSchema {
+                fields.append(TablePlan.field(column, encoder, type, selection.elements, defaultJSON, options))
+            }
+        }
+        elements = selection.elements
+    }
+
+    private static func defaultJSON(
+        _ column: Column, _ encoder: ColumnEncoder, _ elements: [ColumnEncoder]
+    ) -> String? {
+        guard let expression = column.defaultExpression, !column.isGenerated else { return nil }
+        return encoder.defaultJSON(expression, elements)
+    }
+
+    private static func field(
+        _ column: Column, _ encoder: ColumnEncoder, _ type: ResolvedType, _ elements: [ColumnEncoder],
+        _ defaultJSON: String?, _ options: EnvelopeOptions
+    ) -> String {
+        var schema = SchemaText(encoder, type, elements)
+        if options.timeMode == .connect { schema = schema.withConnectTimes() }
+        return schema.json(optional: !column.isNotNull, default: defaultJSON, field: column.name)
+    }
+
+    // MARK: Key
+
+    private func compileKey(_ options: EnvelopeOptions) throws(ConnectorError) -> [String] {
+        var selection = EncoderSelection(options, options.key)
+        var fields: [String] = []
+        for index in try keyIndexes(options) {
+            let column = relation.columns[index]
+            let type = ResolvedType(column, in: relation)
+            guard let encoder = selection.encoder(for: type) else {
+                throw ConnectorError(
+                    .configuration, code: "unknown_key_type",
+                    "column \(column.name) of \(relation.qualifiedName) is part of the key, but its type "
+                        + "\(column.typeName) has no form in events",
+                    hint: "set include.unknown.datatypes=true, or choose other columns with message.key.columns")
+            }
+            let defaultJSON = TablePlan.defaultJSON(column, encoder, selection.elements)
+            let null = options.key.replacesNullWithDefault ? defaultJSON ?? "null" : "null"
+            let separator = keyColumns.isEmpty ? "" : ","
+            keyColumns.append(
+                KeyColumnPlan(
+                    column: index, encoder: encoder, name: fragment("\(separator)\(SchemaText.quote(column.name)):"),
+                    null: fragment(column.isNotNull ? defaultJSON ?? encoder.zeroJSON : null)))
+            if options.key.includesSchema {
+                fields.append(TablePlan.field(column, encoder, type, selection.elements, defaultJSON, options))
+            }
+        }
+        keyElements = selection.elements
+        return fields
+    }
+
+    /// `message.key.columns`, or the primary key, or the index that identifies old rows. Empty: events without a key.
+    private func keyIndexes(_ options: EnvelopeOptions) throws(ConnectorError) -> [Int] {
+        for chosen in options.keyColumns where TablePlan.matches(chosen.table, relation.qualifiedName) {
+            var indexes: [Int] = []
+            for name in chosen.columns {
+                guard let index = relation.columns.firstIndex(where: { $0.name == name }) else {
+                    throw ConnectorError(
+                        .configuration, code: "unknown_key_column",
+                        "message.key.columns names column \(name), which \(relation.qualifiedName) does not have",
+                        hint: "correct message.key.columns of the source")
+                }
+                indexes.append(index)
+            }
+            return indexes
+        }
+        // With REPLICA IDENTITY USING INDEX, deletes carry the columns of that index and no others.
+        if relation.replicaIdentity == .index {
+            let identity = relation.identityColumns
+            if !relation.primaryKey.allSatisfy({ identity.contains($0) }) || relation.primaryKey.isEmpty {
+                return identity
+            }
+        }
+        return relation.primaryKey
+    }
+
+    /// Anchored, and without regard to case, as Debezium matches tables.
+    private static func matches(_ pattern: String, _ name: String) -> Bool {
+        guard let regex = try? Regex(pattern).ignoresCase() else { return false }
+        return (try? regex.wholeMatch(in: name)) != nil
+    }
+}

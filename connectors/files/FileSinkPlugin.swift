@@ -1,0 +1,72 @@
+import Envelope
+package import MillraceCore
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// `file-sink`: the changes of each source as files of JSON lines or CSV.
+package struct FileSinkPlugin: SinkPlugin {
+    package init() {}
+
+    package var className: String { "file-sink" }
+    package var aliases: [String] { [] }
+    package var definition: ConfigDefinition { FileSinkDefinition.definition }
+
+    package func preflight(_ config: ConnectorConfig) -> [ConfigFinding] {
+        var findings = EnvelopeOptions.refusals(config)
+        if let path = config["path"]?.trimmed, path.hasPrefix("/"), let fault = Self.fault(in: path) {
+            findings.append(ConfigFinding("path", fault))
+        }
+        return findings
+    }
+
+    package func makeSink(
+        _ config: ConnectorConfig, source: SourceDescription, topics: TopicSelection, _ context: TaskContext
+    ) throws(ConnectorError) -> any Sink {
+        let options = try FileSinkOptions(config)
+        guard PathText.encode(source.topicPrefix).utf8.count + SealedFileName.fixedLength <= 255 else {
+            throw ConnectorError(
+                .configuration, code: "name_too_long",
+                "topic.prefix of source \(source.connectorName) is too long to be part of a file's name",
+                hint: "choose a topic.prefix of at most \(255 - SealedFileName.fixedLength) characters")
+        }
+        let isWanted: (String) -> Bool
+        do {
+            isWanted = try topics.makeMatcher()
+        } catch {
+            throw ConnectorError(.configuration, code: "invalid_property", "topics.regex: \(error)")
+        }
+        switch options.format {
+        case .jsonl:
+            let envelope = try EnvelopeOptions(source: source, sink: config)
+            return JSONLinesSink(
+                options, envelope, prefix: source.topicPrefix, isWanted: isWanted, storage: LocalStorage(),
+                logger: context.logger)
+        case .csv:
+            return CSVSink(
+                options, prefix: source.topicPrefix, isWanted: isWanted, storage: LocalStorage(), logger: context.logger
+            )
+        }
+    }
+
+    /// Looks whether we may write where `path` is, or where it would be created.
+    private static func fault(in path: String) -> String? {
+        var directory = path
+        while access(directory, F_OK) != 0 {
+            guard let slash = directory.lastIndex(of: "/"), slash > directory.startIndex else {
+                directory = "/"
+                break
+            }
+            directory = String(directory[..<slash])
+        }
+        var status = stat()
+        guard stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            return "\(directory) is not a directory"
+        }
+        return access(directory, W_OK | X_OK) == 0
+            ? nil : "no permission to write in \(directory); give it to the user that runs the server"
+    }
+}
