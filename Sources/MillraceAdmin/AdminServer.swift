@@ -1,6 +1,7 @@
 package import Hummingbird
 package import Logging
 package import MillraceRuntime
+import Synchronization
 
 /// What this binary is.
 package struct BuildInfo: Sendable {
@@ -22,6 +23,8 @@ package struct AdminServer: Sendable {
     package let build: BuildInfo
     package let requestGuard: RequestGuard
     package let logger: Logger
+    /// Until then only `/`, `/health` and the loggers answer.
+    package let readiness = Readiness()
 
     package init(
         worker: Worker, levels: LogLevels, build: BuildInfo, requestGuard: RequestGuard, logger: Logger
@@ -41,9 +44,10 @@ package struct AdminServer: Sendable {
         let routes =
             connectors.routes + StateRoutes(worker: worker, documents: documents).routes
             + OffsetRoutes(worker: worker).routes + PluginRoutes(worker: worker, checker: checker).routes
-            + ServerRoutes(worker: worker, build: build, levels: levels).routes
             + DetailRoutes(worker: worker, checker: checker, build: build, startedAt: .now).routes
-        return AdminResponder(routes: routes, requestGuard: requestGuard)
+        let early = ServerRoutes(worker: worker, build: build, levels: levels).routes
+        return AdminResponder(
+            routes: routes, earlyRoutes: early, readiness: readiness, requestGuard: requestGuard)
     }
 
     /// The server, not running yet. `onRunning` is told the port that is listened on.
@@ -55,5 +59,16 @@ package struct AdminServer: Sendable {
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "Millrace"),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) },
             logger: logger)
+    }
+}
+
+/// Whether the worker has brought up what is stored.
+package final class Readiness: Sendable {
+    private let flag = Atomic(false)
+
+    package var isReady: Bool { flag.load(ordering: .acquiring) }
+
+    package func setReady() {
+        flag.store(true, ordering: .releasing)
     }
 }

@@ -11,10 +11,15 @@ package struct AdminResponder: HTTPResponder {
     private static let greatestBody = 1 << 20
 
     private let routes: [Route]
+    /// What can be answered while the worker is starting.
+    private let earlyRoutes: [Route]
+    private let readiness: Readiness
     private let requestGuard: RequestGuard
 
-    init(routes: [Route], requestGuard: RequestGuard) {
+    init(routes: [Route], earlyRoutes: [Route], readiness: Readiness, requestGuard: RequestGuard) {
         self.routes = routes
+        self.earlyRoutes = earlyRoutes
+        self.readiness = readiness
         self.requestGuard = requestGuard
     }
 
@@ -46,7 +51,7 @@ package struct AdminResponder: HTTPResponder {
             throw refusal
         }
         let (segments, query) = try AdminRequest.parse(target: request.head.path ?? "/")
-        guard let (route, captures) = find(segments) else { throw AdminError.notFound }
+        guard let (route, captures) = try find(segments) else { throw AdminError.notFound }
         if method == "OPTIONS" { return Self.options(route) }
         guard let action = route.action(method) else { throw AdminError.methodNotAllowed }
         var adminRequest = AdminRequest(method: method, segments: segments, query: query, authority: authority)
@@ -61,7 +66,11 @@ package struct AdminResponder: HTTPResponder {
         return try await action.handler(adminRequest, captures)
     }
 
-    private func find(_ segments: [String]) -> (Route, [String])? {
+    private func find(_ segments: [String]) throws -> (Route, [String])? {
+        for route in earlyRoutes {
+            if let captures = route.captures(segments) { return (route, captures) }
+        }
+        guard readiness.isReady else { throw AdminError(503, "Worker is starting up.") }
         for route in routes {
             if let captures = route.captures(segments) { return (route, captures) }
         }

@@ -153,7 +153,9 @@ package struct ConfigValidation: Sendable {
     private func connectErrors(_ key: ConfigKey, _ value: inout String?) -> [String] {
         guard let text = value else { return key.isRequired ? [Self.missing(key.name)] : [] }
         func invalid(_ value: String, _ reason: String) -> String {
-            "Invalid value \(value) for configuration \(key.name): \(reason)"
+            // A URL may hold a password.
+            let shown = key.type == .password || value.contains("://") ? "[hidden]" : value
+            return "Invalid value \(shown) for configuration \(key.name): \(reason)"
         }
         if let fault = Self.typeFault(text, key.type) {
             value = nil
