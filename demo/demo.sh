@@ -112,7 +112,12 @@ start_millrace() {
     millrace_pid=$!
     remember "$millrace_pid" TERM
     disown "$millrace_pid"
-    wait_until 30 "millrace answers on port $rest_port" curl -sf "http://127.0.0.1:$rest_port/health"
+    local begun=$SECONDS
+    until curl -sf "http://127.0.0.1:$rest_port/health" >/dev/null; do
+        [ -n "$(began "$millrace_pid")" ] || fail 'millrace has ended by itself.'
+        ((SECONDS - begun < 30)) || fail "millrace does not answer on port $rest_port after 30 s."
+        sleep 0.05
+    done
 }
 
 register() { # name, file
