@@ -45,6 +45,8 @@ class Cluster:
     SETTINGS = {
         "listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''", "wal_level": "logical",
         "shared_buffers": "'1GB'", "max_wal_size": "'16GB'", "checkpoint_timeout": "'30min'", "autovacuum": "off",
+        # A subscription would wait up to five seconds before it starts.
+        "wal_retrieve_retry_interval": "'50ms'",
         "max_worker_processes": "16", "max_wal_senders": "20", "max_replication_slots": "20",
     }
 
