@@ -12,7 +12,6 @@ struct Route: Sendable {
     private enum Part: Sendable {
         case literal(String)
         case text
-        case number
     }
 
     private let parts: [Part]
@@ -20,14 +19,10 @@ struct Route: Sendable {
     /// What an answer consists of.
     let produces: String
 
-    /// `path`: parts between slashes; `*` stands for any text, `#` for a number.
+    /// `path`: parts between slashes; `*` stands for any text.
     init(_ path: String, produces: String = "application/json", _ actions: [Action]) {
         parts = path.split(separator: "/").map { part in
-            switch part {
-            case "*": .text
-            case "#": .number
-            default: .literal(String(part))
-            }
+            part == "*" ? .text : .literal(String(part))
         }
         self.actions = actions
         self.produces = produces
@@ -42,9 +37,6 @@ struct Route: Sendable {
             case .literal(let literal):
                 if literal != segment { return nil }
             case .text:
-                captures.append(segment)
-            case .number:
-                guard let number = Int32(segment), number >= 0 else { return nil }
                 captures.append(segment)
             }
         }

@@ -14,8 +14,8 @@ struct StateRoutes: Sendable {
             Route("connectors/*/stop", [.put(stop)]),
             Route("connectors/*/restart", [.post(restart)]),
             Route("connectors/*/tasks", [.get(tasks), .post(takesBody: true, setTasks)]),
-            Route("connectors/*/tasks/#/status", [.get(taskStatus)]),
-            Route("connectors/*/tasks/#/restart", [.post(restartTask)]),
+            Route("connectors/*/tasks/*/status", [.get(taskStatus)]),
+            Route("connectors/*/tasks/*/restart", [.post(restartTask)]),
             Route("connectors/*/topics", [.get(topics)]),
             Route("connectors/*/topics/reset", [.put(resetTopics)]),
         ]
@@ -57,18 +57,25 @@ struct StateRoutes: Sendable {
     }
 
     @Sendable private func taskStatus(_: AdminRequest, _ captures: [String]) async throws -> AdminResponse {
-        let missing = AdminError(404, "No status found for task \(captures[0])-\(captures[1])")
+        let task = try Self.taskID(captures[1])
+        let missing = AdminError(404, "No status found for task \(captures[0])-\(task)")
         do {
             let status = try await worker.status(captures[0])
-            guard let task = status.tasks.first(where: { $0.id == Int(captures[1]) }) else { throw missing }
-            return .json(documents.task(task, version: status.version))
+            guard let found = status.tasks.first(where: { $0.id == task }) else { throw missing }
+            return .json(documents.task(found, version: status.version))
         } catch let error as WorkerError where error.status == 404 {
             throw missing
         }
     }
 
+    /// Kafka Connect takes what is no number for a path that does not exist.
+    private static func taskID(_ text: String) throws -> Int {
+        guard let id = Int32(text) else { throw AdminError(404, AdminError.notFound.message) }
+        return Int(id)
+    }
+
     @Sendable private func restartTask(_: AdminRequest, _ captures: [String]) async throws -> AdminResponse {
-        try await worker.restartTask(captures[0], Int(captures[1]) ?? 0)
+        try await worker.restartTask(captures[0], try Self.taskID(captures[1]))
         return .empty(204)
     }
 
