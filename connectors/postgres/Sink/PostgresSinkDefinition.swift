@@ -112,7 +112,8 @@ package enum PostgresSinkDefinition {
         ConfigKey("field.include.list", .string, check: refuseFieldList, "Not supported: filter at the source."),
         ConfigKey("field.exclude.list", .string, check: refuseFieldList, "Not supported: filter at the source."),
         ConfigKey(
-            "column.naming.strategy", .class, withoutEffect: "columns keep their names", "Java class that names columns."),
+            "column.naming.strategy", .class, withoutEffect: "columns keep their names",
+            "Java class that names columns."),
         ConfigKey(
             "collection.naming.strategy", .class, withoutEffect: "collection.name.format names tables",
             "Java class that names tables."),

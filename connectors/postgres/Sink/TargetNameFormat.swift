@@ -23,7 +23,8 @@ struct TargetNameFormat: Hashable, Sendable {
     private let table: [Part]
 
     private static let variables: [String: Part] = [
-        "source.db": .database, "source.schema": .schema, "source.table": .table, "source.name": .table, "topic": .topic,
+        "source.db": .database, "source.schema": .schema, "source.table": .table, "source.name": .table,
+        "topic": .topic,
     ]
 
     /// What is wrong with a format; nil where nothing is.

@@ -1,0 +1,149 @@
+internal import Logging
+internal import MillraceCore
+
+extension PostgresSink {
+    func write(_ batch: ChangeBatch) throws(ConnectorError) -> Delivery {
+        guard let session else {
+            throw ConnectorError(.bug, code: "not_started", "the sink was not started")
+        }
+        do {
+            try deliver(batch, session)
+        } catch {
+            throw stoppedOr(error.connectorError)
+        }
+        return durable.map { .durable(through: $0) } ?? .accepted
+    }
+
+    /// Applies the batch. What the target refuses suspends its table, and the rest is applied again without it.
+    private func deliver(_ batch: ChangeBatch, _ session: SinkSession) throws(SinkFailure) {
+        var attempt = Attempt(startedInside: session.isInTransaction)
+        session.applier.begin(batch)
+        while true {
+            do {
+                return try apply(batch, session, &attempt)
+            } catch {
+                guard case .table(let refusal) = error else { throw error }
+                try session.rollBack()
+                try suspend(refusal, session)
+                if attempt.startedInside {
+                    // Earlier batches of the same transaction went with the rollback.
+                    throw .connector(
+                        ConnectorError(
+                            .transient, code: "table_suspended",
+                            "\(refusal.tableName) was suspended within a large transaction, which is read again"))
+                }
+                session.applier.resume(batch, with: attempt.relations)
+            }
+        }
+    }
+
+    private struct Attempt {
+        /// The target transaction was open before the batch, or parts of it came in earlier batches.
+        var startedInside: Bool
+        /// Bytes of the batch that are committed.
+        var committed = 0
+        /// Definitions behind those.
+        var relations: [RelationID: Relation]?
+    }
+
+    private func apply(_ batch: ChangeBatch, _ session: SinkSession, _ attempt: inout Attempt) throws(SinkFailure) {
+        let split = batch.endsInTransaction ? Self.endOfLastTransaction(batch.bytes) : batch.bytes.count
+        if split > attempt.committed {
+            let range = attempt.committed..<split
+            try applyWhole(batch, session, range)
+            attempt.committed = split
+            attempt.startedInside = false
+            attempt.relations = session.applier.currentRelations
+        }
+        guard split < batch.bytes.count else { return }
+        // The beginning, or the middle, of a transaction too large for one batch: in the target, but not visible.
+        try session.beginTransaction()
+        try session.applier.apply(split..<batch.bytes.count)
+    }
+
+    /// Applies a stretch that ends behind a transaction, and commits.
+    private func applyWhole(_ batch: ChangeBatch, _ session: SinkSession, _ range: Range<Int>) throws(SinkFailure) {
+        let isCatchingUp = session.applier.appliedThrough != nil || !session.applier.retried.isEmpty
+        if !isCatchingUp && range.upperBound == batch.bytes.count {
+            if try session.applyAtOnce(range, cursor: batch.end) {
+                return committed(batch.end, session, bytes: range.count)
+            }
+        }
+        try session.beginTransaction()
+        try session.applier.apply(range)
+        let place = session.applier.place
+        let end = batch.cursor(behind: range.upperBound, commitLSN: place.commitLSN, ordinal: place.ordinal)
+        if let main, end.offset <= main.offset {
+            for (id, through) in session.applier.retried where through < end.offset {
+                try server { () throws(PostgresError) in try session.ledger.moveSuspension(id, to: end) }
+            }
+            try session.commitTransaction(nil)
+        } else {
+            for id in session.applier.retried.keys {
+                try server { () throws(PostgresError) in try session.ledger.endSuspension(id) }
+            }
+            try session.commitTransaction(end)
+        }
+        committed(end, session, bytes: range.count)
+    }
+
+    private func committed(_ end: Cursor, _ session: SinkSession, bytes: Int) {
+        progress = end
+        let applier = session.applier
+        if let main, end.offset <= main.offset {
+            for (id, through) in applier.retried where through < end.offset {
+                applier.retried[id] = end.offset
+                suspended[id]?.cursor = end
+            }
+        } else {
+            main = end
+            applier.appliedThrough = nil
+            if !applier.retried.isEmpty {
+                for id in applier.retried.keys { suspended[id] = nil }
+                logger.info("suspended tables have caught up", metadata: ["tables": "\(applier.retried.count)"])
+                applier.retried.removeAll()
+                publishSuspensions()
+            }
+        }
+        let counted = applier.committed()
+        published.update { status in
+            status.transactions &+= counted.transactions
+            status.bytes &+= UInt64(bytes)
+            for (table, count) in counted.changes {
+                status.changes &+= count
+                status.changesByTable[table.name, default: 0] &+= count
+            }
+        }
+    }
+
+    /// Records that a table is suspended, in a transaction of its own, where it stood at the last commit.
+    private func suspend(_ refusal: TableRefusal, _ session: SinkSession) throws(SinkFailure) {
+        let id = refusal.relation
+        let cursor = session.applier.retried[id] != nil ? suspended[id]?.cursor : main
+        let suspension = SinkLedger.Suspension(
+            relation: id, table: refusal.tableName, position: refusal.position ?? "", cursor: cursor, key: refusal.key,
+            sqlState: refusal.sqlState, message: refusal.message)
+        try server { () throws(PostgresError) in try session.ledger.write(suspension) }
+        session.applier.knownTable(id)?.isSuspended = true
+        session.applier.retried[id] = nil
+        suspended[id] = suspension
+        logger.error(
+            "the target refuses a change: the table is suspended until the task is restarted",
+            metadata: [
+                "table": "\(refusal.tableName)", "position": "\(suspension.position)", "key": "\(refusal.key ?? "-")",
+                "sqlstate": "\(refusal.sqlState ?? "-")", "reason": "\(refusal.message)",
+            ])
+        publishSuspensions()
+    }
+
+    /// Index behind the last commit record; 0 for none.
+    private static func endOfLastTransaction(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var offset = 0
+        var end = 0
+        while let (kind, body) = RecordReader.peek(bytes, at: offset) {
+            offset += RecordReader.headerSize + body.count
+            if kind == RecordKind.commit { end = offset }
+        }
+        return end
+    }
+}

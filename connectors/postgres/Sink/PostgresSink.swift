@@ -1,0 +1,150 @@
+internal import Logging
+internal import MillraceCore
+
+/// Applies a change log to a PostgreSQL database: whole transactions, in order, exactly once. The cursor is a row of the
+/// target and moves in the transactions that move the data.
+// SAFETY: everything but `active`, `published` and `isInterrupted`, which are monitors, belongs to the task's thread.
+final class PostgresSink: Sink, @unchecked Sendable {
+    let options: SinkOptions
+    private let sinkName: String
+    private let sourceName: String
+    private let isWanted: (String) -> Bool
+    let logger: Logger
+
+    private let active = Monitor<PostgresConnection?>(nil)
+    private let isInterrupted = Monitor(false)
+    let published = Monitor(SinkStatus())
+
+    var session: SinkSession?
+    /// Behind everything that is applied, but for suspended tables.
+    var main: Cursor?
+    /// Behind everything that is read: less than `main` while suspended tables catch up.
+    var progress: Cursor?
+    /// Where each suspended table stands (nil: at the beginning), tried again or not.
+    var suspended: [RelationID: SinkLedger.Suspension] = [:]
+    private var lastSequenceSync = ContinuousClock.now
+
+    init(
+        _ options: SinkOptions, sink: String, source: String, isWanted: @escaping (String) -> Bool, logger: Logger
+    ) {
+        self.options = options
+        sinkName = sink
+        sourceName = source
+        self.isWanted = isWanted
+        self.logger = logger
+    }
+
+    /// Large enough that a round trip per table and batch does not count, small enough for many sinks in one process.
+    var batchByteLimit: Int { 16 << 20 }
+
+    // MARK: Start and stop
+
+    func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
+        close()
+        isInterrupted.update { $0 = false }
+        do {
+            return try connect(logID)
+        } catch {
+            close()
+            throw stoppedOr(error.connectorError)
+        }
+    }
+
+    private func connect(_ logID: UInt64) throws(PostgresError) -> Cursor? {
+        var parameters = options.connection
+        if parameters["application_name"] == nil { parameters["application_name"] = "millrace \(sinkName)" }
+        let connection = try PostgresConnection(parameters)
+        active.update { $0 = connection }
+        try SinkSession.configure(connection)
+        let ledger = SinkLedger(connection: connection, sink: sinkName, source: sourceName)
+        try ledger.prepare()
+        guard try ledger.lock() else {
+            throw PostgresError(
+                sqlState: "55P03", message: "another session still holds the lock of sink \(sinkName)",
+                operation: "take over the sink's cursor")
+        }
+        main = try ledger.readCursor(logID: logID)
+        let session = try SinkSession(
+            connection, ledger, options, logID: logID, isWanted: isWanted, logger: logger)
+        suspended = [:]
+        progress = main
+        for suspension in try ledger.readSuspensions() {
+            suspended[suspension.relation] = suspension
+            session.applier.retried[suspension.relation] = suspension.cursor?.offset ?? 0
+            let cursor = suspension.cursor
+            if let known = progress { progress = cursor.map { min($0, known) } }
+        }
+        session.applier.appliedThrough = suspended.isEmpty ? nil : main?.offset
+        self.session = session
+        publishSuspensions()
+        return progress
+    }
+
+    func stop() {
+        if let session, !session.isInTransaction, !isInterrupted.read({ $0 }) { syncSequences(session, all: true) }
+        close()
+    }
+
+    private func close() {
+        session = nil
+        active.update { $0 = nil }
+    }
+
+    func interrupt() {
+        isInterrupted.update { $0 = true }
+        active.read { $0 }?.interrupt()
+    }
+
+    /// What a broken connection means after `interrupt`.
+    func stoppedOr(_ error: ConnectorError) -> ConnectorError {
+        isInterrupted.read { $0 } ? .stopped : error
+    }
+
+    // MARK: Time
+
+    func flush() throws(ConnectorError) -> Cursor? {
+        if let session, !session.isInTransaction, ContinuousClock.now - lastSequenceSync > .seconds(10) {
+            syncSequences(session, all: false)
+        }
+        return durable
+    }
+
+    func tick() throws(ConnectorError) -> Cursor? {
+        try flush()
+    }
+
+    private func syncSequences(_ session: SinkSession, all: Bool) {
+        lastSequenceSync = .now
+        do {
+            try session.applier.syncSequences(all: all)
+        } catch {
+            // The next statement on the connection tells whether it is lost.
+            logger.warning("cannot set sequences", metadata: ["error": "\(error.message)"])
+        }
+    }
+
+    /// Behind what needs never be read again: what suspended tables have not got is still needed.
+    var durable: Cursor? {
+        guard var cursor = progress else { return nil }
+        for (id, suspension) in suspended where session?.applier.retried[id] == nil {
+            guard let own = suspension.cursor else { return nil }
+            cursor = min(cursor, own)
+        }
+        return cursor
+    }
+
+    // MARK: Status
+
+    func status() -> SinkStatus {
+        published.read { $0 }
+    }
+
+    func publishSuspensions() {
+        let retried = session?.applier.retried ?? [:]
+        let tables = suspended.values.filter { retried[$0.relation] == nil }.sorted { $0.table < $1.table }.map {
+            SinkStatus.SuspendedTable(
+                table: $0.table, position: $0.position, reason: $0.message + ($0.key.map { "; row \($0)" } ?? ""))
+        }
+        published.update { $0.suspended = tables }
+    }
+}

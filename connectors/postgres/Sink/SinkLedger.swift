@@ -1,0 +1,230 @@
+internal import MillraceCore
+
+/// Our bookkeeping in the target: tables of the schema `millrace`, written in the same transactions as the data.
+struct SinkLedger {
+    let connection: PostgresConnection
+    /// Name of the sink and of the source: a sink that reads several sources has rows for each.
+    let sink: String
+    let source: String
+
+    struct Suspension {
+        var relation: RelationID
+        var table: String
+        var position: String
+        var cursor: Cursor?
+        var key: String?
+        var sqlState: String?
+        var message: String
+    }
+
+    /// What was recorded of a table when it was last attached.
+    struct TableRecord {
+        var definition: Relation
+        var target: TargetNameFormat.Name
+        /// Whether everything in the target came from this sink.
+        var isSole: Bool
+        var logID: UInt64
+    }
+
+    private static let tables = """
+        CREATE SCHEMA IF NOT EXISTS millrace;
+        CREATE TABLE IF NOT EXISTS millrace.sink_cursor (
+            sink text NOT NULL, source text NOT NULL, log_id text NOT NULL, cursor text,
+            updated_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (sink, source)
+        ) WITH (fillfactor = 50);
+        CREATE TABLE IF NOT EXISTS millrace.sink_table (
+            sink text NOT NULL, source text NOT NULL, relation_id bigint NOT NULL, source_table text NOT NULL,
+            target_schema text NOT NULL, target_table text NOT NULL, sole_writer boolean NOT NULL, log_id text NOT NULL,
+            definition bytea NOT NULL, updated_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+            PRIMARY KEY (sink, source, relation_id)
+        );
+        CREATE TABLE IF NOT EXISTS millrace.suspended_table (
+            sink text NOT NULL, source text NOT NULL, relation_id bigint NOT NULL, source_table text NOT NULL,
+            position text NOT NULL, cursor text, row_key text, sqlstate text, message text NOT NULL,
+            suspended_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+            PRIMARY KEY (sink, source, relation_id)
+        );
+        """
+
+    /// Number of the advisory lock under which the tables are made, by whatever sink comes first.
+    private static let creationLock = "7814120385"
+
+    func prepare() throws(PostgresError) {
+        let isThere = try connection.execute(
+            "SELECT pg_catalog.to_regclass('millrace.suspended_table') IS NOT NULL", "look for the sink's own tables")
+        if isThere.scalar != "t" {
+            try connection.execute(
+                "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(\(Self.creationLock)); \(Self.tables) COMMIT",
+                "create the sink's own tables in the schema millrace")
+        }
+    }
+
+    /// Makes this session the only writer of this sink and source. False while another one is.
+    func lock() throws(PostgresError) -> Bool {
+        do {
+            try connection.execute("SET lock_timeout = '5s'", "limit the wait for the sink's lock")
+            try connection.execute(
+                "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 20260101))",
+                ["millrace sink \(sink) source \(source)"], "lock the sink's cursor")
+            try connection.execute("SET lock_timeout = 0", "lift the limit of waiting")
+            return true
+        } catch {
+            if error.sqlState == "55P03" { return false }
+            throw error
+        }
+    }
+
+    // MARK: Cursor
+
+    /// The cursor of this log; makes the row. Places in another log are forgotten with everything that hangs on them.
+    func readCursor(logID: UInt64) throws(PostgresError) -> Cursor? {
+        let log = String(logID, radix: 16)
+        let rows = try connection.execute(
+            "SELECT log_id, cursor FROM millrace.sink_cursor WHERE sink = $1 AND source = $2", [sink, source],
+            "read the sink's cursor"
+        ).rows
+        if let row = rows.first, row.first == log { return row.last.flatMap { $0 }.flatMap { Cursor($0) } }
+        try connection.execute("BEGIN", "begin")
+        try connection.execute(
+            "DELETE FROM millrace.suspended_table WHERE sink = $1 AND source = $2", [sink, source],
+            "forget suspended tables of an older log")
+        try connection.execute(
+            """
+            INSERT INTO millrace.sink_cursor (sink, source, log_id) VALUES ($1, $2, $3)
+            ON CONFLICT (sink, source) DO UPDATE SET log_id = EXCLUDED.log_id, cursor = NULL, updated_at = now()
+            """, [sink, source, log], "begin a cursor for this log")
+        try connection.execute("COMMIT", "commit")
+        return nil
+    }
+
+    static let cursorStatement =
+        "UPDATE millrace.sink_cursor SET cursor = $1, updated_at = pg_catalog.now()"
+        + " WHERE sink = $2 AND source = $3 AND log_id = $4"
+
+    // MARK: Tables
+
+    func readTables() throws(PostgresError) -> [RelationID: TableRecord] {
+        let result = try connection.execute(
+            """
+            SELECT relation_id, target_schema, target_table, sole_writer, log_id, encode(definition, 'hex')
+            FROM millrace.sink_table WHERE sink = $1 AND source = $2
+            """, [sink, source], "read what is known of the tables")
+        var records: [RelationID: TableRecord] = [:]
+        for row in result.rows {
+            guard row.count == 6, let id = row[0].flatMap({ UInt32($0) }), let namespace = row[1], let table = row[2],
+                let log = row[4].flatMap({ UInt64($0, radix: 16) }), let hex = row[5],
+                let definition = Self.relation(hex)
+            else { continue }
+            records[RelationID(id)] = TableRecord(
+                definition: definition, target: .init(namespace: namespace, table: table), isSole: row[3] == "t",
+                logID: log)
+        }
+        return records
+    }
+
+    func write(_ record: TableRecord) throws(PostgresError) {
+        var writer = ByteWriter()
+        record.definition.encode(into: &writer)
+        try connection.execute(
+            """
+            INSERT INTO millrace.sink_table
+                (sink, source, relation_id, source_table, target_schema, target_table, sole_writer, log_id, definition)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'))
+            ON CONFLICT (sink, source, relation_id) DO UPDATE SET source_table = EXCLUDED.source_table,
+                target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table,
+                sole_writer = EXCLUDED.sole_writer, log_id = EXCLUDED.log_id, definition = EXCLUDED.definition,
+                updated_at = now()
+            """,
+            [
+                sink, source, "\(record.definition.id.value)", record.definition.qualifiedName,
+                record.target.namespace, record.target.table, record.isSole ? "t" : "f",
+                String(record.logID, radix: 16), Self.hex(writer.bytes),
+            ], "record the table")
+    }
+
+    func forgetTable(_ id: RelationID) throws(PostgresError) {
+        try connection.execute(
+            "DELETE FROM millrace.sink_table WHERE sink = $1 AND source = $2 AND relation_id = $3",
+            [sink, source, "\(id.value)"], "forget the table")
+    }
+
+    /// Whether another sink, or another table of the source, writes to the same target.
+    func isShared(_ name: TargetNameFormat.Name, besides id: RelationID) throws(PostgresError) -> Bool {
+        try connection.execute(
+            """
+            SELECT EXISTS (SELECT FROM millrace.sink_table WHERE target_schema = $1 AND target_table = $2
+                AND NOT (sink = $3 AND source = $4 AND relation_id = $5))
+            """, [name.namespace, name.table, sink, source, "\(id.value)"], "look who else writes to the table"
+        ).scalar == "t"
+    }
+
+    // MARK: Suspended tables
+
+    func readSuspensions() throws(PostgresError) -> [Suspension] {
+        try connection.execute(
+            """
+            SELECT relation_id, source_table, position, cursor, row_key, sqlstate, message
+            FROM millrace.suspended_table WHERE sink = $1 AND source = $2 ORDER BY relation_id
+            """, [sink, source], "read the suspended tables"
+        ).rows.compactMap { row in
+            guard row.count == 7, let id = row[0].flatMap({ UInt32($0) }) else { return nil }
+            return Suspension(
+                relation: RelationID(id), table: row[1] ?? "", position: row[2] ?? "",
+                cursor: row[3].flatMap { Cursor($0) }, key: row[4], sqlState: row[5], message: row[6] ?? "")
+        }
+    }
+
+    func write(_ suspension: Suspension) throws(PostgresError) {
+        try connection.execute(
+            """
+            INSERT INTO millrace.suspended_table
+                (sink, source, relation_id, source_table, position, cursor, row_key, sqlstate, message)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT (sink, source, relation_id) DO UPDATE SET source_table = EXCLUDED.source_table,
+                position = EXCLUDED.position, cursor = EXCLUDED.cursor, row_key = EXCLUDED.row_key,
+                sqlstate = EXCLUDED.sqlstate, message = EXCLUDED.message, suspended_at = now()
+            """,
+            [
+                sink, source, "\(suspension.relation.value)", suspension.table, suspension.position,
+                suspension.cursor?.description, suspension.key, suspension.sqlState, suspension.message,
+            ], "record the suspended table")
+    }
+
+    /// A suspended table has been brought up to `cursor`.
+    func moveSuspension(_ id: RelationID, to cursor: Cursor) throws(PostgresError) {
+        try connection.execute(
+            """
+            UPDATE millrace.suspended_table SET cursor = $4
+            WHERE sink = $1 AND source = $2 AND relation_id = $3
+            """, [sink, source, "\(id.value)", cursor.description], "move the table's cursor")
+    }
+
+    func endSuspension(_ id: RelationID) throws(PostgresError) {
+        try connection.execute(
+            "DELETE FROM millrace.suspended_table WHERE sink = $1 AND source = $2 AND relation_id = $3",
+            [sink, source, "\(id.value)"], "end the table's suspension")
+    }
+
+    // MARK: Bytes
+
+    private static func hex(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func relation(_ hex: String) -> Relation? {
+        let digits = Array(hex.utf8)
+        func value(_ digit: UInt8) -> UInt8 { digit >= 0x61 ? digit &- 0x57 : digit &- 0x30 }
+        let bytes = stride(from: 0, to: digits.count - 1, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) }
+        return bytes.withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes)
+            return try? Relation.decode(&reader)
+        }
+    }
+}
