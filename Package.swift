@@ -96,7 +96,8 @@ let package = Package(
             exclude: ["Recordings"],
             swiftSettings: settings),
         .testTarget(
-            name: "PostgresConnectorTests", dependencies: ["MillraceCore", "PostgresConnector", "MillraceTesting"],
+            name: "PostgresConnectorTests",
+            dependencies: ["MillraceCore", "PostgresConnector", "MillraceTesting", logging],
             swiftSettings: settings),
         .testTarget(
             name: "EnvelopeTests", dependencies: ["MillraceCore", "Envelope", "MillraceTesting"],

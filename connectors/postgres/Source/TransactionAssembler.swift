@@ -272,11 +272,14 @@ struct TransactionAssembler: ~Copyable {
     }
 
     /// A message outside any transaction is sent when it is read, between the commits before and behind it: in the log,
-    /// it is a transaction of one change.
+    /// it is a transaction of one change. The LSN that it comes with is the end of its record, where the next commit record
+    /// may begin; one byte before that is a place that no other transaction has.
     private mutating func messageOfItsOwn(_ logical: PgOutputLogicalMessage) throws(ConnectorError) {
-        guard logical.lsn > lastCommitLSN else { return }
+        guard logical.lsn > LSN.zero else { return }
+        let commitLSN = LSN(logical.lsn.value - 1)
+        guard commitLSN > lastCommitLSN else { return }
         let info = TransactionInfo(
-            flags: .nonTransactional, xid: 0, commitLSN: logical.lsn, endLSN: logical.lsn,
+            flags: .nonTransactional, xid: 0, commitLSN: commitLSN, endLSN: logical.lsn,
             commitTime: counts.lastCommitTime ?? Timestamp(microsecondsSince2000: 0))
         buffer.begin(info)
         buffer.message(lsn: logical.lsn, isTransactional: false, prefix: logical.prefix, content: logical.content)
