@@ -108,7 +108,7 @@ struct Simulation {
     private mutating func check(_ log: SimulatedLog) throws {
         let reader = try log.makeReader(after: nil)
         var seen = Follower()
-        while let batch = try reader.next(byteLimit: 300, timeout: .zero) { try seen.take(batch) }
+        while let batch = try reader.next(byteLimit: 2000, timeout: .zero) { try seen.take(batch) }
         if log.id != logID {
             // The log is another one if it was just made, or a reset got through.
             if logID != 0 && !isResetting { throw Failure("the log's id has changed") }
@@ -155,7 +155,7 @@ struct Simulation {
         }
         while let batch = try follower.reader?.next(byteLimit: Int(random.next() % 900), timeout: .zero) {
             try follower.take(batch)
-            if random.percent(20) {
+            if random.percent(4) {
                 follower.reader = try log.makeReader(after: follower.cursor)
                 follower.isInside = false
             }

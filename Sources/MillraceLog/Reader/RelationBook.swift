@@ -3,6 +3,8 @@ import MillraceCore
 /// The relations that a reader knows at its place in the log.
 struct RelationBook {
     private(set) var relations: [RelationID: Relation] = [:]
+    /// The records that they were read from: repetitions, which are common, are told by their bytes.
+    private var records: [RelationID: [UInt8]] = [:]
 
     /// Reads the relation records in `payload`. Returns whether they said anything new.
     /// `dryRun`: does not take it over. Throws what is wrong with a record.
@@ -16,12 +18,15 @@ struct RelationBook {
             }
             index += RecordReader.headerSize + body.count
             guard kind == RecordKind.relation else { continue }
+            if body.count >= 4, let known = records[RelationID(body.number(at: 0))], known.elementsEqual(body) {
+                continue
+            }
             var reader = ByteReader(body)
             let relation = try Relation.decode(&reader)
-            // Equal definitions keep their object, so that sinks can tell by it.
-            guard relations[relation.id]?.version != relation.version else { continue }
             isNew = true
-            if !dryRun { relations[relation.id] = relation }
+            if dryRun { continue }
+            relations[relation.id] = relation
+            records[relation.id] = Array(body)
         }
         return isNew
     }

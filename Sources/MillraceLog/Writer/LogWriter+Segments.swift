@@ -99,10 +99,12 @@ extension LogWriter {
     func trim(before offset: UInt64) throws(LogError) -> UInt64 {
         try writing { () throws(LogError) in
             var freed: UInt64 = 0
-            // Going back to `complete` must stay possible, and the newest segment holds the source's state.
+            // Going back to `complete` must stay possible. So must recovery, which after a crash may cut the log at what is
+            // durable now and needs the segment that ends there for the source's state.
             let keep = min(complete.segmentStart, tail.segmentStart)
+            let durable = shared.horizon.read { $0.durable.offset }
             while let oldest = shared.ledger.read({ $0.segments.first }), oldest.isSealed, oldest.start < keep,
-                oldest.end <= offset
+                oldest.end <= offset, oldest.end < durable
             {
                 try storage.remove(shared.path(oldest.name))
                 // One by one, so that a crash never leaves a hole.
