@@ -13,7 +13,7 @@ package struct RequestGuard: Sendable {
     }
 
     /// Nil for a request that may pass.
-    func refusal(method: String, authority: String?, origin: String?, fetchSite: String?) -> AdminError? {
+    package func refusal(method: String, authority: String?, origin: String?, fetchSite: String?) -> AdminError? {
         if let hosts, let authority, !authority.isEmpty {
             let host = Self.host(of: authority)
             guard

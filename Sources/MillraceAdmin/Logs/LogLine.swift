@@ -1,15 +1,25 @@
-import Logging
+package import Logging
 import MillraceRuntime
 
 /// One line of the log. Texts from outside (names of tables, messages of servers) cannot break out of it.
-struct LogLine {
-    var time: String
-    var level: Logger.Level
-    var label: String
-    var message: String
-    var fields: [(name: String, value: String)]
+package struct LogLine {
+    package var time: String
+    package var level: Logger.Level
+    package var label: String
+    package var message: String
+    package var fields: [(name: String, value: String)]
 
-    func bytes(_ format: LogFormat) -> [UInt8] {
+    package init(
+        time: String, level: Logger.Level, label: String, message: String, fields: [(name: String, value: String)]
+    ) {
+        self.time = time
+        self.level = level
+        self.label = label
+        self.message = message
+        self.fields = fields
+    }
+
+    package func bytes(_ format: LogFormat) -> [UInt8] {
         switch format {
         case .json: json
         case .text: text
