@@ -34,6 +34,10 @@ package final class RecordingTarget: Sendable {
         state.wait(for: timeout) { $0.starts >= count ? true : nil } ?? false
     }
 
+    package func waitForHistory(_ count: Int, timeout: Duration = .seconds(10)) -> Bool {
+        state.wait(for: timeout) { $0.history.count >= count ? true : nil } ?? false
+    }
+
     /// Goes back to an older cursor, as if the newest writes had been made but not noted.
     package func setCursor(_ cursor: Cursor?) {
         state.update { $0.cursor = cursor }

@@ -52,7 +52,7 @@ final class MemoryLog: ReplicationLog {
 
     var recovered: RecoveredLog { state.read { $0.recovered } }
     var id: UInt64 { state.read { $0.id } }
-    var firstOffset: UInt64 { 0 }
+    var isTrimmed: Bool { start.offset > 0 }
     var start: Cursor { state.read { Cursor(logID: $0.id, offset: $0.start, commitLSN: .zero, ordinal: 0) } }
     var durable: Cursor { state.read { Self.durable($0) } }
     var byteCount: UInt64 { state.read { UInt64($0.chunks.reduce(0) { $0 + $1.bytes.count }) } }

@@ -107,10 +107,12 @@ import Testing
         for id in 0..<40 {
             try bench.commit(customers, [.insert([.text("\(id)"), "a"])])
             try bench.commit(customers, [.update([.text("\(id)"), "b"])])
+            // Each of the first comes in a write of its own, so that every fault has its turn.
+            if id < 5 { #expect(bench.waitForEquality()) }
         }
         #expect(bench.waitForEquality())
         #expect(TaskStopping.stop([task]).isEmpty)
-        #expect(task.details.retries >= 2)
+        #expect(task.details.retries == 4)
         if keepsCursor { #expect(Set(target.history).count == target.history.count) }
     }
 

@@ -16,7 +16,8 @@ enum LogTrouble {
             .transient, code: "log_limit_reached",
             "the change log holds \(byteCount) bytes and log.max.bytes is \(limit). The source is not acknowledged and "
                 + "keeps its WAL; nothing is lost",
-            hint: "raise log.max.bytes, or let the slowest sink catch up, or delete a sink that is not needed: writing "
+            hint:
+                "raise log.max.bytes (it must exceed the largest transaction), or let the slowest sink catch up, or delete a sink that is not needed: writing "
                 + "goes on by itself when there is room")
     }
 

@@ -7,8 +7,8 @@ protocol ReplicationLog: AnyObject, Sendable {
     var recovered: RecoveredLog { get }
     var id: UInt64 { get }
     var start: Cursor { get }
-    /// Where a log begins that was never trimmed.
-    var firstOffset: UInt64 { get }
+    /// Whether changes were removed from its beginning.
+    var isTrimmed: Bool { get }
     var durable: Cursor { get }
     var byteCount: UInt64 { get }
     var segmentCount: Int { get }
@@ -46,7 +46,14 @@ final class DiskLog: ReplicationLog {
     var recovered: RecoveredLog { log.recovered }
     var id: UInt64 { log.id }
     var start: Cursor { log.start }
-    var firstOffset: UInt64 { 0 }
+
+    /// Offsets go on when a log is discarded and begun anew, so they do not tell; but only a log that begins at its
+    /// beginning has no transaction before it.
+    var isTrimmed: Bool {
+        let start = log.start
+        return start.commitLSN != .zero || start.ordinal != 0
+    }
+
     var durable: Cursor { log.durable }
     var byteCount: UInt64 { log.byteCount }
     var segmentCount: Int { log.segments.count }

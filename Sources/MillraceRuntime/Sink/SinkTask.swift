@@ -198,7 +198,7 @@ final class SinkTask: Sendable {
         let durable = log.durable
         guard let cursor, cursor.logID == logID else {
             // A log that was trimmed lacks its beginning, the full load: what is left would be taken for the whole.
-            guard start.offset == log.firstOffset else {
+            guard !log.isTrimmed else {
                 throw LogTrouble.trimmed(connector: setup.connector, source: source, from: nil, start: start)
             }
             return try reader(after: nil, logID)

@@ -154,7 +154,7 @@ final class LogWriter: SourceOutput {
         switch item {
         case .buffer(let buffer):
             let count = buffer.count
-            guard try retrying(count, { () throws(LogError) in try log.append(buffer) }) else { return }
+            guard try retrying(count, &session, { () throws(LogError) in try log.append(buffer) }) else { return }
             session.progress.noteAppended(buffer)
             session.noteAppended(UInt64(count))
             state.update {
@@ -164,7 +164,7 @@ final class LogWriter: SourceOutput {
         case .spool(let spool, let info):
             let count = spool.byteCount
             // The spool's bytes are on the disk already; only its frames are new.
-            guard try retrying(0, { () throws(LogError) in try log.append(spool, info) }) else { return }
+            guard try retrying(0, &session, { () throws(LogError) in try log.append(spool, info) }) else { return }
             session.progress.noteAppended(info)
             session.noteAppended(count)
         case .rollBack:
@@ -187,7 +187,11 @@ final class LogWriter: SourceOutput {
 
     private func flush(_ session: inout LogWritingSession) throws(LogError) {
         var end: Cursor?
-        guard try retrying(0, { () throws(LogError) in end = try log.flush() }), let end else { return }
+        guard try retrying(0, &session, { () throws(LogError) in end = try log.flush() }), let end else { return }
+        publish(end, &session)
+    }
+
+    private func publish(_ end: Cursor, _ session: inout LogWritingSession) {
         session.progress.noteFlushed(end)
         let recovered = session.progress.durable
         let count = session.takeUnsynced()
@@ -199,9 +203,18 @@ final class LogWriter: SourceOutput {
         event.signal()
     }
 
+    /// Before a wait for space: what was appended must reach the sinks, or the slowest one could never let go of the
+    /// segments that are to make room.
+    private func flushBeforeWaiting(_ session: inout LogWritingSession) throws(LogError) {
+        guard session.hasUnsynced else { return }
+        do { publish(try log.flush(), &session) } catch .noSpace { return }
+    }
+
     /// Tries for as long as there is no space. False when the task is to stop before there is some; whatever had been
     /// queued is then dropped, unacknowledged.
-    private func retrying(_ byteCount: Int, _ body: () throws(LogError) -> Void) throws(LogError) -> Bool {
+    private func retrying(
+        _ byteCount: Int, _ session: inout LogWritingSession, _ body: () throws(LogError) -> Void
+    ) throws(LogError) -> Bool {
         var pause = retryPause
         while true {
             let trouble: ConnectorError
@@ -216,6 +229,7 @@ final class LogWriter: SourceOutput {
                     trouble = LogTrouble.noSpace(path, byteCount: log.byteCount)
                 }
             }
+            try flushBeforeWaiting(&session)
             onPressure()
             beginStall(trouble)
             let isStopping = state.wait(for: pause) { $0.isStopping ? true : nil } ?? false

@@ -47,6 +47,9 @@ final class SourceTask: Sendable {
         return source?.status() ?? last
     }
 
+    /// End LSN of the last transaction that is fsynced; nil while the source does not run.
+    var durableLSN: LSN? { state.read { $0.writer }?.durableLSN }
+
     var info: TaskStateInfo {
         var snapshot = runner.snapshot
         if let trouble = host.trouble, snapshot.phase == .running { snapshot.error = trouble }
@@ -70,7 +73,7 @@ final class SourceTask: Sendable {
         if let failure = host.failure { throw failure }
         let writer = try LogWriter(
             host.log, recovered: host.recovered, maxByteCount: host.settings.maxByteCount,
-            onPressure: { [host] in host.trim(isUnderPressure: true) }, onTrouble: { [host] in host.note($0) })
+            onPressure: { [host] in host.trim(isUnderPressure: true) }, onTrouble: { [self] in note($0) })
         let source = try plugin.makeSource(
             config, TaskContext(connectorName: connector, taskID: id, logger: logger))
         state.update {
@@ -83,6 +86,13 @@ final class SourceTask: Sendable {
         // `requestStop` may have come before there was a source to tell.
         if runner.isStopping { source.stop() }
         try source.run(into: writer)
+        if let failure = host.failure { throw failure }
+    }
+
+    private func note(_ trouble: ConnectorError?) {
+        host.note(trouble)
+        // A source that has nothing to send just now would not hear that its log has failed.
+        if host.failure != nil { state.read { $0.source }?.stop() }
     }
 
     private func end(_ source: any Source, _ writer: LogWriter) {

@@ -167,14 +167,16 @@ extension SourceConnector {
         let snapshot = task?.runner.snapshot
         var lagBytes: UInt64?
         var lagSeconds: Double?
-        if let status, let log, status.serverLSN > .zero {
+        let durableLSN = task?.durableLSN ?? host?.recovered.lastEndLSN
+        if let status, log != nil, status.serverLSN > .zero {
             // Where nothing of ours is in the WAL, the acknowledged position runs ahead of the log.
-            let done = max(status.acknowledgedLSN, log.durable.commitLSN)
+            let done = max(status.acknowledgedLSN, durableLSN ?? .zero)
             lagBytes = status.serverLSN > done ? status.serverLSN.value - done.value : 0
             lagSeconds = lagBytes == 0 ? 0 : status.lastCommitTime.map { WallClock.age(of: $0) }
         }
         return SourceDetails(
-            connector: name, topicPrefix: topicPrefix, source: status, log: log, lagBytes: lagBytes,
+            connector: name, topicPrefix: topicPrefix, source: status, log: log, durableLSN: durableLSN,
+            lagBytes: lagBytes,
             lagSeconds: lagSeconds, retries: snapshot?.retries ?? 0, errors: snapshot?.errors ?? 0,
             lastError: failure ?? log?.trouble ?? snapshot?.error ?? status?.lastError)
     }

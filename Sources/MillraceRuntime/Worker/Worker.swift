@@ -195,6 +195,9 @@ package final class Worker: Sendable {
 
     // MARK: Threads
 
+    /// Nil before `start` and after `stop`.
+    var currentHerder: Herder? { state.read { $0.herder } }
+
     private func herder() throws(WorkerError) -> Herder {
         guard let herder = state.read({ $0.herder }) else {
             throw WorkerError(status: 503, "Worker is starting up or shutting down")

@@ -14,6 +14,8 @@ package struct SourceDetails: Sendable {
     package var source: SourceStatus?
     /// Nil while the log could not be opened.
     package var log: LogDetails?
+    /// End LSN of the last transaction that is fsynced here; nil for none.
+    package var durableLSN: LSN?
     /// WAL bytes at the server that are not durable here yet; nil while the server's end is not known.
     package var lagBytes: UInt64?
     /// Seconds since the commit of the last transaction received, while something is behind; 0 when nothing is.
