@@ -12,7 +12,7 @@ package func capturedTables(
             throw Publication.missing(options)
         }
         let published = try publication.publishedTables(options.publicationName, connection)
-        let list = try TableList.read(connection)
+        let list = try TableList.read(connection, withSizes: true)
         let entries = list.captured(options.tables).filter { entry in
             published.contains(entry.name) && options.snapshotTables?.matches(entry.name.qualified) != false
         }

@@ -23,15 +23,19 @@ struct TableList {
     private(set) var entries: [UInt32: Entry] = [:]
     private var children: [UInt32: [UInt32]] = [:]
 
-    /// One query, by the snapshot of `connection`'s transaction.
-    static func read(_ connection: PostgresConnection) throws(PostgresError) -> TableList {
+    /// One query, by the snapshot of `connection`'s transaction. Sizes cost a system call per table, and wait for tables
+    /// that are locked by an ALTER TABLE; without them all are 0.
+    static func read(_ connection: PostgresConnection, withSizes: Bool = false) throws(PostgresError) -> TableList {
+        let size =
+            withSizes
+            ? "CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int END" : "0"
         let result = try connection.execute(
             """
             SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, i.inhparent, c.relreplident,
                 EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
                     AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident END),
                 has_schema_privilege(c.relnamespace, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'),
-                CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int END,
+                \(size),
                 coalesce(m.amname = 'heap', false),
                 EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> ''
                     AND NOT a.attisdropped)

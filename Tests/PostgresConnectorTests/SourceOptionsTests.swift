@@ -1,0 +1,72 @@
+import MillraceCore
+import Testing
+
+@testable import PostgresConnector
+
+@Suite struct SourceOptionsTests {
+    @Test func defaultsAreDebeziums() throws {
+        let options = try FilterTests.options([:])
+        #expect(options.slotName == "debezium")
+        #expect(options.publicationName == "dbz_publication")
+        #expect(options.publicationAutocreateMode == .allTables)
+        #expect(options.snapshotMode == .initial)
+        #expect(options.snapshotThreads == 1)
+        #expect(options.snapshotSplitsTables)
+        #expect(options.statusUpdateInterval == .seconds(10))
+        #expect(options.slotMaxRetries == 6)
+        #expect(options.slotRetryDelay == .seconds(10))
+        #expect(options.heartbeatInterval == .zero)
+        #expect(options.heartbeatActionQuery == nil)
+        #expect(!options.slotDropOnStop)
+        #expect(options.connection["port"] == "5432")
+        #expect(options.connection["sslmode"] == "prefer")
+        #expect(options.tables.isUnrestricted)
+        #expect(options.columns.isUnrestricted)
+        #expect(options.messagePrefixes.isUnrestricted)
+    }
+
+    @Test func truncatesAreSkippedOnlyIfAskedFor() throws {
+        #expect(try FilterTests.options([:]).skippedOperations == [])
+        #expect(try FilterTests.options(["skipped.operations": "none"]).skippedOperations == [])
+        #expect(try FilterTests.options(["skipped.operations": "t, D"]).skippedOperations == [.truncate, .delete])
+        #expect(throws: ConnectorError.self) { try FilterTests.options(["skipped.operations": "q"]) }
+    }
+
+    @Test func connectionParametersAreLibpqs() throws {
+        let options = try FilterTests.options([
+            "database.hostname": "db", "database.port": "6000", "database.user": "u", "database.password": " p ",
+            "database.sslmode": "verify-full", "database.sslrootcert": "/ca", "database.sslcert": "/c",
+            "database.sslkey": "/k", "database.sslpassword": "kp", "database.tcpKeepAlive": "false",
+        ])
+        let expected = [
+            "host": "db", "port": "6000", "user": "u", "password": " p ", "dbname": "app", "sslmode": "verify-full",
+            "sslrootcert": "/ca", "sslcert": "/c", "sslkey": "/k", "sslpassword": "kp", "keepalives": "0",
+        ]
+        #expect(options.connection.values == expected)
+    }
+
+    @Test func oldNameOfNoDataIsNever() throws {
+        #expect(try FilterTests.options(["snapshot.mode": "never"]).snapshotMode == .noData)
+        #expect(try FilterTests.options(["snapshot.mode": "NO_DATA"]).snapshotMode == .noData)
+        #expect(throws: ConnectorError.self) { try FilterTests.options(["snapshot.mode": "sometimes"]) }
+    }
+
+    @Test func initialStatementsAreSplitAtSingleSemicolons() {
+        #expect(SourceOptions.statements("SET a = 1; SELECT ';;' ;") == ["SET a = 1", "SELECT ';'"])
+        #expect(SourceOptions.statements("") == [])
+    }
+
+    @Test func overridesNeedAStatement() throws {
+        let name = "snapshot.select.statement.overrides"
+        let options = try FilterTests.options([name: "s.t, s.u", "\(name).s.t": "SELECT 1", "\(name).s.u": "SELECT 2"])
+        #expect(options.snapshotOverrides[TableName(schema: "s", table: "u")] == "SELECT 2")
+        #expect(throws: ConnectorError.self) { try FilterTests.options([name: "s.t"]) }
+        #expect(throws: ConnectorError.self) { try FilterTests.options([name: "t", "\(name).t": "SELECT 1"]) }
+    }
+
+    @Test func topicsHaveNoOtherCharactersThanKafkaAllows() throws {
+        let options = try FilterTests.options([:])
+        #expect(options.topic(of: TableName(schema: "public", table: "Mixed Case-é.1")) == "srv.public.Mixed_Case-_.1")
+        #expect(options.topic(of: TableName(schema: "s", table: "😀")) == "srv.s.__")
+    }
+}
