@@ -99,8 +99,8 @@ struct ResolvedType: Hashable {
                 if case .domain = definition.kind { return definition.oid == baseOID }
                 return false
             }
-            let modifier = isNested ? -1 : TypeModifier.parse(baseTypeName, baseOID)
-            return resolve(baseOID, modifier, types, depth: depth + 1)
+            let base = resolve(baseOID, TypeModifier.parse(baseTypeName, baseOID), types, depth: depth + 1)
+            return isNested ? ResolvedType(base.type, -1) : base
         case .enumeration(let labels):
             return ResolvedType(.enumeration(labels: labels), -1)
         case .array(let elementOID):

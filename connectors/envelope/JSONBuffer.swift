@@ -130,12 +130,22 @@ package final class JSONBuffer: @unchecked Sendable {
 
     @inline(__always)
     static func writeDigits(_ value: UInt64, _ length: Int, _ target: UnsafeMutableRawPointer) {
+        let pairs = JSONBuffer.digitPairs.utf8Start
         var rest = value
-        var index = length &- 1
-        while index >= 0 {
-            target.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 &+ rest % 10), toByteOffset: index, as: UInt8.self)
-            rest /= 10
-            index &-= 1
+        var index = length
+        while index >= 2 {
+            let (quotient, pair) = rest.quotientAndRemainder(dividingBy: 100)
+            index &-= 2
+            memcpy(target + index, pairs + Int(truncatingIfNeeded: pair &* 2), 2)
+            rest = quotient
         }
+        if index == 1 { target.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 &+ rest % 10), as: UInt8.self) }
     }
+
+    private static let digitPairs: StaticString = """
+        00010203040506070809101112131415161718192021222324\
+        25262728293031323334353637383940414243444546474849\
+        50515253545556575859606162636465666768697071727374\
+        75767778798081828384858687888990919293949596979899
+        """
 }

@@ -1,0 +1,172 @@
+import MillraceCore
+import MillraceTesting
+import Testing
+
+@testable import Envelope
+
+/// Keys, tombstones, markers, boundaries: what lies around the values.
+@Suite struct EventTests {
+    private let table = Relation.table(1, "t", [.int4("id", key: true), .text("v")])
+    private let other = Relation.table(2, "u", [.int4("id", key: true)])
+    private let keyless = Relation.table(3, "log", replicaIdentity: .nothing, [.text("line")])
+
+    private func events(
+        _ properties: [String: String] = [:], sink: [String: String] = [:], _ body: (TransactionBuilder) -> Void
+    ) throws -> [OrderedJSON] {
+        let builder = BatchBuilder()
+        builder.transaction(lsn: 100, body)
+        let harness = EventHarness(try EnvelopeOptions.test(properties, sink: sink))
+        return try harness.lines(of: builder.build()).map { try OrderedJSON($0) }
+    }
+
+    @Test func keylessTablesHaveNoKeyAndNoTombstone() throws {
+        let full = Relation.table(4, "full", replicaIdentity: .full, [.text("line")])
+        let events = try events {
+            $0.relation(keyless)
+            $0.insert(keyless, ["one"])
+            $0.relation(full)
+            $0.delete(full, old: ["one"])
+        }
+        #expect(events.map { $0["key"]?.text } == ["null", "null"])
+        #expect(events.map { $0["value"]?["op"]?.text } == ["\"c\"", "\"d\""])
+    }
+
+    @Test func messageKeyColumnsChooseTheKey() throws {
+        let events = try events(["message.key.columns": "PUBLIC.(log|x):line"]) {
+            $0.relation(keyless)
+            $0.insert(keyless, ["one"])
+        }
+        #expect(events.map { $0["key"]?.text } == ["{\"line\":\"one\"}"])
+        let error = #expect(throws: ConnectorError.self) {
+            try self.events(["message.key.columns": "public.log:nosuch"]) {
+                $0.relation(keyless)
+                $0.insert(keyless, ["one"])
+            }
+        }
+        #expect(error?.code == "unknown_key_column")
+    }
+
+    @Test func tombstonesAndOperationsCanBeLeftOut() throws {
+        func change(_ transaction: TransactionBuilder) {
+            transaction.relation(table)
+            transaction.insert(table, ["1", "a"])
+            transaction.update(table, new: ["1", "b"])
+            transaction.delete(table, key: ["1", nil])
+            transaction.truncate([table])
+        }
+        func ops(_ properties: [String: String]) throws -> [String?] {
+            try events(properties, change).map { $0["value"]?["op"]?.text ?? $0["value"]?.text }
+        }
+        #expect(try ops([:]) == ["\"c\"", "\"u\"", "\"d\"", "null"])
+        #expect(try ops(["tombstones.on.delete": "false"]) == ["\"c\"", "\"u\"", "\"d\""])
+        #expect(try ops(["skipped.operations": "c,d"]) == ["\"u\"", "\"t\""])
+        #expect(try ops(["skipped.operations": "none"]) == ["\"c\"", "\"u\"", "\"d\"", "null", "\"t\""])
+    }
+
+    @Test func anUnchangedValueComesFromTheOldImageWhereItIs() throws {
+        let full = Relation.table(4, "full", replicaIdentity: .full, [.int4("id", key: true), .text("v"), .text("w")])
+        let events = try events {
+            $0.relation(full)
+            $0.update(full, old: ["1", "long", nil], new: ["1", .unchanged, "x"])
+        }
+        #expect(events.first?["value"]?["after"]?.text == #"{"id":1,"v":"long","w":"x"}"#)
+        #expect(events.first?["value"]?["before"]?.text == #"{"id":1,"v":"long","w":null}"#)
+    }
+
+    @Test func anUnchangedValueWithoutAPlaceholderIsAnError() throws {
+        let wide = Relation.table(
+            5, "wide", [.int4("id", key: true), Column(name: "n", typeOID: TypeOID.numeric, typeName: "numeric")])
+        let error = #expect(throws: ConnectorError.self) {
+            try events {
+                $0.relation(wide)
+                $0.update(wide, new: ["1", .unchanged])
+            }
+        }
+        #expect(error?.code == "unchanged_toast")
+        #expect(error?.hint?.contains("REPLICA IDENTITY FULL") == true)
+    }
+
+    @Test func defaultsTakeThePlaceOfNullUnlessTurnedOff() throws {
+        var column = Column.text("v")
+        column.defaultExpression = "'it''s'::text"
+        let table = Relation.table(6, "d", [.int4("id", key: true), column])
+        func after(_ properties: [String: String]) throws -> String? {
+            try events(properties) {
+                $0.relation(table)
+                $0.insert(table, ["1", nil])
+            }.first?["value"]?["after"]?["v"]?.text
+        }
+        #expect(try after([:]) == "\"it's\"")
+        #expect(try after(["value.converter.replace.null.with.default": "false"]) == "null")
+    }
+
+    @Test(arguments: [
+        ("now()", DefaultValue.function), ("nextval('s'::regclass)", .function),
+        ("(now() AT TIME ZONE 'utc'::text)", .function),
+        ("'a''b'::text", .constant("a'b")), ("NULL::character varying", .none), ("0.00", .constant("0.00")),
+        ("(0)::numeric", .constant("0")), ("'-1'::integer", .constant("-1")), ("true", .constant("t")),
+        ("B'101'::\"bit\"", .constant("101")), ("('a'::text || 'b'::text)", .none),
+        ("E'a\\\\b'::text", .constant("a\\b")),
+        ("CURRENT_TIMESTAMP", .none), ("", .none),
+    ])
+    func defaultsAreReadFromTheirExpressions(_ expression: String, _ expected: DefaultValue) {
+        #expect(DefaultValue(expression) == expected)
+    }
+
+    @Test func theSinksConvertersGoBeforeTheSources() throws {
+        let converter = "org.apache.kafka.connect.json.JsonConverter"
+        #expect(try !EnvelopeOptions.test().value.includesSchema)
+        #expect(try EnvelopeOptions.test(["value.converter": converter]).value.includesSchema)
+        let source = ["value.converter": converter, "value.converter.schemas.enable": "true"]
+        #expect(
+            try !EnvelopeOptions.test(source, sink: ["value.converter.schemas.enable": "false"]).value.includesSchema)
+        #expect(
+            try EnvelopeOptions.test(["value.converter.schemas.enable": "false"], sink: ["value.converter": converter])
+                .value.includesSchema)
+    }
+
+    @Test(arguments: [
+        ("transforms", "unwrap"), ("column.mask.with.5.chars", "a.b.c"),
+        ("value.converter", "io.confluent.AvroConverter"),
+        ("time.precision.mode", "structured"), ("decimal.handling.mode", "exact"), ("skipped.operations", "x"),
+        ("message.key.columns", "nonsense"), ("unavailable.value.placeholder", "hex:0"),
+        ("money.fraction.digits", "-1"),
+    ])
+    func propertiesThatWouldBeIgnoredAreRefused(_ name: String, _ value: String) throws {
+        let error = #expect(throws: ConnectorError.self) { try EnvelopeOptions.test([name: value]) }
+        #expect(error?.kind == .configuration)
+        #expect(error?.message.contains(name) == true)
+    }
+
+    @Test func theSequenceNamesTheLastCommitAlsoAfterARestart() throws {
+        let builder = BatchBuilder()
+        builder.relation(table)
+        builder.transaction(lsn: 100) { $0.insert(table, ["1", "a"]) }
+        let first = builder.build()
+        builder.transaction(lsn: 200) { $0.insert(table, ["2", "a"]) }
+        let second = builder.build()
+        let options = try EnvelopeOptions.test()
+        let harness = EventHarness(options)
+        _ = try harness.lines(of: first)
+        let boundary = try #require(harness.boundaries.last)
+        #expect(boundary.cursor == first.end)
+        func sequence(_ harness: EventHarness) throws -> String? {
+            try OrderedJSON(try harness.lines(of: second)[0])["value"]?["source"]?["sequence"]?.text
+        }
+        let resumed = EventHarness(options, resumedAt: boundary.cursor, lastCommitEnd: boundary.lastCommitEnd)
+        #expect(try sequence(harness) == #""[\"108\",\"200\"]""#)
+        #expect(try sequence(resumed) == #""[\"108\",\"200\"]""#)
+    }
+
+    @Test func topicsThatNobodyWantsAreLeftOut() throws {
+        let builder = BatchBuilder()
+        builder.transaction(lsn: 100) {
+            $0.relation(table)
+            $0.relation(other)
+            $0.insert(table, ["1", "a"])
+            $0.insert(other, ["2"])
+        }
+        let harness = EventHarness(try EnvelopeOptions.test()) { $0 == "srv.public.u" }
+        #expect(try harness.lines(of: builder.build()).map { try OrderedJSON($0)["key"]?.text } == ["{\"id\":2}"])
+    }
+}

@@ -1,0 +1,83 @@
+import Envelope
+import Foundation
+import Logging
+import MillraceCore
+import Testing
+
+@testable import FileConnector
+
+@Suite struct DefinitionTests {
+    private let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../connectors/files")
+        .standardized
+
+    private func make(_ config: [String: String], topics: TopicSelection = .all, prefix: String = "srv") throws {
+        let context = TaskContext(connectorName: "files", taskID: 0, logger: Logger(label: "test"))
+        let source = SourceDescription(connectorName: "s", topicPrefix: prefix, config: ConnectorConfig([:]))
+        _ = try FileSinkPlugin().makeSink(ConnectorConfig(config), source: source, topics: topics, context)
+    }
+
+    @Test func theExampleIsValid() throws {
+        struct Example: Decodable {
+            var name: String
+            var config: [String: String]
+        }
+        let example = try JSONDecoder().decode(
+            Example.self, from: try Data(contentsOf: folder.appending(path: "sink.example.json")))
+        #expect(example.config["connector.class"] == FileSinkPlugin().className)
+        let report = ConfigValidation.report(
+            on: ConnectorConfig(example.config.merging(["name": example.name]) { $1 }),
+            for: FileSinkDefinition.definition, isSource: false, version: "1")
+        #expect(report.entries.filter { !$0.errors.isEmpty }.map(\.key.name) == [])
+        try make(example.config)
+    }
+
+    @Test func theReadmeListsEveryPropertyWithItsDefault() throws {
+        let readme = String(decoding: try Data(contentsOf: folder.appending(path: "README.md")), as: UTF8.self)
+        for key in FileSinkDefinition.definition.keys {
+            #expect(readme.contains("| `\(key.name)` | \(key.defaultValue.map { "`\($0)`" } ?? "") |"), "\(key.name)")
+        }
+    }
+
+    @Test(arguments: [
+        ("path", "s3://bucket/x", "S3"), ("path", "relative", "absolute"), ("path", "", "path"),
+        ("format", "xml", "format"),
+        ("rotate.bytes", "0", "rotate.bytes"), ("rotate.interval.ms", "soon", "rotate.interval.ms"),
+        ("transforms", "unwrap", "transforms"),
+    ])
+    func wrongPropertiesAreNamed(_ name: String, _ value: String, _ word: String) throws {
+        let error = #expect(throws: ConnectorError.self) { try make(["path": "/out"].merging([name: value]) { $1 }) }
+        #expect(error?.kind == .configuration)
+        #expect(error?.message.contains(word) == true)
+    }
+
+    @Test func tooLongAPrefixIsRefusedBeforeAnyFileIsWritten() {
+        #expect(throws: ConnectorError.self) { try make(["path": "/out"], prefix: String(repeating: "p", count: 100)) }
+    }
+
+    @Test func preflightLooksWhereTheFilesWouldGo() {
+        let plugin = FileSinkPlugin()
+        #expect(plugin.preflight(ConnectorConfig(["path": "/proc/version/x"])).map(\.property) == ["path"])
+        #expect(plugin.preflight(ConnectorConfig(["path": "/tmp/not/there/yet"])).isEmpty)
+        #expect(
+            plugin.preflight(ConnectorConfig(["path": "/tmp", "transforms": "x"])).map(\.property) == ["transforms"])
+    }
+
+    @Test func aRealDirectoryGetsRealFiles() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "millrace-files-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let storage = LocalStorage()
+        let path = folder.path + "/a/b"
+        try storage.createDirectory(path)
+        var file = OutputFile(storage, temporaryPath: path + "/.x.tmp")
+        file.buffer.append("line\n")
+        try file.seal(as: "x.jsonl", in: path)
+        #expect(try storage.list(path) == ["x.jsonl"])
+        #expect(try storage.read(path + "/x.jsonl") == Array("line\n".utf8))
+        #expect(try storage.read(path + "/nothing") == nil)
+        let lock = try storage.lock(path + "/.lock")
+        #expect(try lock != nil && storage.lock(path + "/.lock") == nil)
+        lock.map { storage.close($0) }
+        let error = #expect(throws: ConnectorError.self) { try storage.list(path + "/nothing") }
+        #expect(error?.kind == .transient)
+    }
+}
