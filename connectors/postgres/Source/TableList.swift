@@ -13,8 +13,11 @@ struct TableList {
         var replicaIdentity: UInt8
         /// Whether there is what the replica identity needs: a primary key that is not deferrable, an index.
         var hasIdentity: Bool
-        /// Whether our role may read it.
+        /// Whether our role may read all of its columns, or at least some.
         var isReadable: Bool
+        var isPartlyReadable: Bool
+        /// Whether our role owns it, as one must who puts it into a publication.
+        var isOwned: Bool
         var blocks: UInt64
         var isHeap: Bool
         var hasGeneratedColumns: Bool
@@ -34,7 +37,9 @@ struct TableList {
             SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, i.inhparent, c.relreplident,
                 EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
                     AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident END),
+                has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
                 has_schema_privilege(c.relnamespace, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'),
+                pg_has_role(c.relowner, 'USAGE'),
                 \(size),
                 coalesce(m.amname = 'heap', false),
                 EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> ''
@@ -46,7 +51,7 @@ struct TableList {
             AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
             """, "list the tables")
         var list = TableList()
-        for row in result.rows where row.count == 12 { list.take(row) }
+        for row in result.rows where row.count == 14 { list.take(row) }
         return list
     }
 
@@ -57,7 +62,8 @@ struct TableList {
         entries[oid] = Entry(
             oid: oid, name: TableName(schema: row[1] ?? "", table: row[2] ?? ""), kind: byte(3), persistence: byte(4),
             parent: parent, replicaIdentity: byte(6), hasIdentity: row[7] == "t", isReadable: row[8] == "t",
-            blocks: row[9].flatMap { UInt64($0) } ?? 0, isHeap: row[10] == "t", hasGeneratedColumns: row[11] == "t")
+            isPartlyReadable: row[9] == "t", isOwned: row[10] == "t", blocks: row[11].flatMap { UInt64($0) } ?? 0,
+            isHeap: row[12] == "t", hasGeneratedColumns: row[13] == "t")
         if let parent { children[parent, default: []].append(oid) }
     }
 
