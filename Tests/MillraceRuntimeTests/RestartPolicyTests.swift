@@ -41,6 +41,15 @@ import Testing
         #expect(policy.decide(after: transient, random: 1) == .retry(after: .milliseconds(500)))
     }
 
+    @Test func aLongRunCountsAsProgress() {
+        var policy = RestartPolicy(maxRetries: 1)
+        _ = policy.decide(after: transient, random: 1)
+        policy.noteRun(lasting: .seconds(59))
+        #expect(policy.retriesWithoutProgress == 1)
+        policy.noteRun(lasting: .seconds(60))
+        #expect(policy.decide(after: transient, random: 1) == .retry(after: .milliseconds(500)))
+    }
+
     @Test func theNumberOfRetriesAndTheirPauseCanBeSet() {
         var policy = RestartPolicy(
             ConnectorConfig(["errors.max.retries": "2", "retriable.restart.connector.wait.ms": "70"]))

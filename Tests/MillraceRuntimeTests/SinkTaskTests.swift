@@ -172,6 +172,18 @@ import Testing
         #expect(TaskStopping.stop([task]).isEmpty)
     }
 
+    @Test func aSinkThatConnectsButNeverWritesIsGivenUp() throws {
+        let bench = Bench()
+        let error = ConnectorError(.transient, code: "gone", "the server went away")
+        bench.target().plan(Array(repeating: .reject(error), count: 100))
+        try bench.commit(customers, [.insert(["1", "a"])])
+        let task = bench.makeTask(config: ["errors.max.retries": "3"])
+        task.start()
+        #expect(bench.waitForState(task, .failed))
+        #expect(bench.target().starts == 4)
+        #expect(TaskStopping.stop([task]).isEmpty)
+    }
+
     @Test func aSinkThatHangsIsInterrupted() throws {
         let bench = Bench()
         bench.target().hold()

@@ -47,12 +47,14 @@ struct LogSettings: Hashable, Sendable {
     init() {}
 
     /// Values that are no numbers are refused by validation; whatever gets past it counts as absent.
-    init(_ config: ConnectorConfig) {
-        let number = { (name: String) in config[name].flatMap { Int64($0.trimmed) } }
+    init(_ config: ConnectorConfig, _ definition: ConfigDefinition = ConfigDefinition(keys: [])) {
+        let number = { (name: String) in config.string(name, definition).flatMap { Int64($0.trimmed) } }
         if let bytes = number("log.segment.bytes"), bytes > 0 { segmentByteLimit = Int(bytes) }
         if let bytes = number("log.retention.bytes") { retention.byteLimit = bytes }
         if let milliseconds = number("log.retention.ms") { retention.ageLimit = .milliseconds(milliseconds) }
-        if let bytes = number("log.max.bytes"), bytes >= 0 { maxByteCount = UInt64(bytes) }
+        if let bytes = number("log.max.bytes"), bytes > 0 { maxByteCount = UInt64(bytes) }
+        // Only whole segments make room: with fewer than a handful of them the limit could be a dead end.
+        if let limit = maxByteCount { segmentByteLimit = max(1, min(segmentByteLimit, Int(clamping: limit / 4))) }
     }
 
     var logOptions: LogOptions { LogOptions(segmentByteLimit: segmentByteLimit) }

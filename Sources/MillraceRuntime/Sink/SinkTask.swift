@@ -128,7 +128,6 @@ final class SinkTask: Sendable {
             $0.reader = reader
             $0.durable = begun?.logID == logID ? begun : nil
         }
-        runner.noteProgress()
         var checkpoint = CheckpointClock(interval: setup.checkpointInterval)
         do {
             try storeCursor()
@@ -159,6 +158,8 @@ final class SinkTask: Sendable {
                 isDirty = false
             } else {
                 note(try sink.tick())
+                // Everything there is was taken: whatever went wrong before is over.
+                runner.noteProgress()
             }
             if checkpoint.isDue { try storeCursor() }
         }

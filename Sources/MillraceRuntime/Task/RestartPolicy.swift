@@ -37,6 +37,11 @@ struct RestartPolicy: Sendable {
         retriesWithoutProgress = 0
     }
 
+    /// A run that lasted ended in a new trouble, not in the old one, even if there was nothing to do meanwhile.
+    mutating func noteRun(lasting duration: Duration) {
+        if duration >= Self.longestPause { noteProgress() }
+    }
+
     /// `random`: from 0 up to 1. Half of the pause is fixed, half is drawn, so that tasks that lost the same server
     /// do not come back in step.
     mutating func decide(after error: ConnectorError, random: Double) -> Decision {

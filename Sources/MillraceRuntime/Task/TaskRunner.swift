@@ -102,12 +102,14 @@ final class TaskRunner: Sendable {
         var policy = policy
         while !isStopping {
             state.update { $0.madeProgress = false }
+            let start = ContinuousClock.now
             do {
                 try body()
                 // Nothing more to do (a full load without streaming): the task stays as it is until it is stopped.
                 _ = waitForStop(nil)
             } catch {
                 if isStopping { return }
+                policy.noteRun(lasting: start.duration(to: .now))
                 guard shouldRetry(error, &policy) else { return }
             }
         }

@@ -33,7 +33,7 @@ extension Herder {
         // While the task runs, the log knows better than what the last run left.
         if durable.commitLSN > (log.lastCommitLSN ?? .zero) {
             log.lastCommitLSN = durable.commitLSN
-            log.lastEndLSN = max(log.lastEndLSN ?? .zero, durable.commitLSN)
+            log.lastEndLSN = max(log.lastEndLSN ?? .zero, source.task?.durableLSN ?? durable.commitLSN)
         }
         guard let document = SourceOffsetDocument.offset(log, source.sourceStatus) else { return }
         let text = document.description

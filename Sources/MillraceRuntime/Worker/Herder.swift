@@ -56,12 +56,18 @@ final class Herder: Sendable {
         for source in sources { source.makeTask() }
     }
 
+    /// Tells every task to stop, and waits for none.
+    func requestStop() {
+        for source in sources { source.task?.requestStop() }
+        for sink in sinks { for task in sink.tasks { task.requestStop() } }
+    }
+
     /// Stops every task and stores what there is to store.
     func shutDown(within limit: Duration) {
         let sources = sources
         let tasks = sources.compactMap { $0.task as (any StoppableTask)? } + sinks.flatMap(\.tasks)
         let left = TaskStopping.stop(tasks, within: limit)
-        for task in left { logger.error("a task did not stop in time: \(task.runner.snapshot.phase.rawValue)") }
+        if !left.isEmpty { logger.error("\(left.count) tasks did not stop in time and are left behind") }
         storeTopicsAndOffsets()
         for source in sources { source.close() }
         table.update { $0.removeAll() }

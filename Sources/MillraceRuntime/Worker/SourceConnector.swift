@@ -73,7 +73,7 @@ final class SourceConnector: ManagedConnector {
 
     /// Opens the log where it is not open, or has failed. Nobody may be reading the old one.
     func openLog() {
-        let settings = LogSettings(config)
+        let settings = state.read { LogSettings($0.profile.config, $0.plugin.definition) }
         if let host, host.failure == nil {
             host.settings = settings
             return

@@ -51,7 +51,11 @@ package final class Worker: Sendable {
 
     /// Drains: stops every task, stores every cursor, closes the logs. Tasks that do not stop in time are left behind.
     package func stop(within limit: Duration) async {
-        state.update { $0.isStopping = true }
+        // An operation that is under way is not waited for in vain: all tasks begin to stop now.
+        state.update { state in
+            state.isStopping = true
+            return state.herder
+        }?.requestStop()
         try? await blocking { [self] in
             let (herder, housekeeper) = state.update { state in
                 defer {
@@ -231,6 +235,14 @@ package final class Worker: Sendable {
     private func keepHouse(_ herder: Herder) {
         var round = 0
         while state.wait(for: .seconds(1), until: { $0.isStopping ? true : nil }) == nil {
+            // Not while an operation is under way, which may be removing just what this would store.
+            guard
+                state.update({ state in
+                    defer { state.isBusy = true }
+                    return !state.isBusy
+                })
+            else { continue }
+            defer { state.update { $0.isBusy = false } }
             herder.trimLogs()
             round += 1
             if round % 5 == 0 { herder.storeTopicsAndOffsets() }
