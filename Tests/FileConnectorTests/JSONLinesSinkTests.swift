@@ -145,7 +145,10 @@ import Testing
         let second = try run.makeSink()
         let error = #expect(throws: ConnectorError.self) { try second.start(after: nil, logID: 1) }
         #expect(error?.code == "path_in_use")
+        _ = try first.write(batches()[1])
+        second.stop()
         first.stop()
+        #expect(run.events.count == 3)
         let third = try run.makeSink()
         _ = try third.start(after: nil, logID: 1)
     }

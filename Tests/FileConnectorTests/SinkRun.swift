@@ -19,7 +19,7 @@ final class SinkRun {
     func makeSink() throws -> any Sink {
         let config = ConnectorConfig(properties)
         let options = try FileSinkOptions(config)
-        let source = SourceDescription(connectorName: "s", topicPrefix: "srv", config: ConnectorConfig([:]))
+        let source = SourceDescription(connectorName: "s", topicPrefix: "srv", config: config)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         switch options.format {
         case .jsonl:

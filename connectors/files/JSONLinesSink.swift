@@ -108,7 +108,8 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
                 logger.warning("the last file could not be finished and will be written again: \(error)")
             }
         }
-        file.discard()
+        // Whoever does not hold the lock leaves the temporary file to who does.
+        if directory.isOpen { file.discard() }
         directory.close()
     }
 

@@ -25,6 +25,8 @@ struct SinkDirectory {
         lock = file
     }
 
+    var isOpen: Bool { lock != nil }
+
     mutating func close() {
         if let lock { storage.close(lock) }
         lock = nil
