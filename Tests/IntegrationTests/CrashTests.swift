@@ -33,6 +33,7 @@ struct CrashTests {
                 update savings set balance = balance + amount where id = account;
                 commit;
                 exit when n % 50 = 0 and exists (select from stop_writer);
+                perform pg_sleep(0.001);
             end loop;
         end $$;
         """

@@ -38,7 +38,8 @@ struct SchemaChangeTests {
         try shop.execute(
             """
             alter table t add column kind text not null default 'old', add column n numeric default 1.50;
-            insert into t values (101, 'new', null), (102);
+            insert into t values (101, 'new', null);
+            insert into t values (102);
             update t set n = 7 where id = 5;
             """)
         try shop.requireEqual("t")

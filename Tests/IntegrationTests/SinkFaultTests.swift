@@ -66,8 +66,7 @@ struct SinkFaultTests {
         try shop.millrace.putConnector("source", shop.sourceConfig)
         try eventually("the source streams", state: { shop.situation() }) {
             try shop.source.query(
-                "select count(*) from pg_stat_replication where application_name <> '' or true") != "0"
-                && shop.confirmedFlushLSN() != nil
+                "select active from pg_replication_slots where slot_name = '\(shop.slot)'") == "t"
         }
         try shop.execute("update t set v = -v where id % 2 = 0; delete from t where id = 9")
         try shop.millrace.putConnector("sink", shop.sinkConfig)
@@ -86,8 +85,9 @@ struct SinkFaultTests {
                 + " insert into bad values (4, 60)")
         try shop.requireEqual("t")
         #expect(try shop.targetValue("select count(*) from bad where id >= 3") == "0")
-        let status = try shop.millrace.request("GET", "/connectors/sink/status").body
-        #expect(status.contains("public.bad"), "\(status)")
+        let details = try shop.millrace.request("GET", "/v1/connectors/sink/details").body
+        #expect(details.contains("public.bad") && details.contains("small"), "\(details)")
+        #expect(try shop.millrace.metric("millrace_sink_suspended_tables").values.reduce(0, +) == 1)
         try shop.target.execute("alter table bad drop constraint small", database: shop.targetDatabase)
         #expect(try shop.millrace.request("POST", "/connectors/sink/tasks/0/restart").status == 204)
         try shop.requireEqual("t")

@@ -127,7 +127,7 @@ struct TableShapeTests {
     private static let partitionChanges = """
         insert into orders select i, i from generate_series(100, 200) i;
         update orders set amount = -1 where id % 10 = 0;
-        update orders set id = id + 1000 where id between 100 and 120;
+        update orders set id = id + 1600 where id between 100 and 120;
         delete from orders where id between 600 and 700;
         """
 
