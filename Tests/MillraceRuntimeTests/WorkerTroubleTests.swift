@@ -59,6 +59,34 @@ import Testing
         }
     }
 
+    /// The next run of a source is told what the writer kept account of; a new process reads it from the disk.
+    @Test func theWritersAccountIsWhatRecoveryFinds() async throws {
+        try await WorkerBench.run { bench in
+            bench.server().load(bench.customers, [["1", "a"], ["2", "b"]])
+            try await bench.createSource()
+            #expect(try await bench.acknowledged(LSN(500)))
+            for round in 0..<4 {
+                if round == 2 { bench.server().breakInsideNextTransaction() }
+                let lsn =
+                    round == 0
+                    ? LSN(500)
+                    : bench.server().commit(
+                        (0..<round).map { (bench.customers, .insert([.text("\(round)-\($0)"), "x"])) })
+                #expect(try await bench.acknowledged(lsn))
+                try await bench.worker.pause("src")
+                let kept = try #require(try bench.worker.currentHerder?.sources.first?.host?.recovered)
+                try await bench.restart()
+                let found = try #require(try bench.worker.currentHerder?.sources.first?.host?.recovered)
+                #expect(kept.logID == found.logID)
+                #expect(kept.lastCommitLSN == found.lastCommitLSN)
+                #expect(kept.lastEndLSN == found.lastEndLSN)
+                #expect(kept.lastOrdinal == found.lastOrdinal)
+                #expect(kept.sourceState == found.sourceState)
+                try await bench.worker.resume("src")
+            }
+        }
+    }
+
     @Test func operationsDuringAndAfterAStopAreRefused() async throws {
         try await WorkerBench.run { bench in
             let worker = try bench.worker
