@@ -128,6 +128,11 @@ struct Simulation {
             acknowledged = last
         }
         isResetting = false
+        if random.percent(12) {
+            var lines: [String] = []
+            let report = try LogVerify.run(directory: "/log", storage: storage) { lines.append($0) }
+            if report.findings > 0 { throw Failure(lines.joined(separator: "; ")) }
+        }
         if seen.isInside { throw Failure("the log ends inside a transaction") }
         let recovered = log.recovered
         if appended > base {

@@ -92,3 +92,24 @@ func insert(_ row: String, into relation: Relation, _ buffer: RecordBuffer) {
     Array(row.utf8).withUnsafeBytes { buffer.appendColumn(TupleView.Kind.text, $0) }
     buffer.endRow(start)
 }
+
+/// Whether `body` was refused for want of space.
+func isRefusedForSpace(_ body: () throws -> Void) throws -> Bool {
+    do {
+        try body()
+        return false
+    } catch let error as LogError {
+        guard case .noSpace = error else { throw error }
+        return true
+    }
+}
+
+/// The error that `body` throws; nil for none.
+func logError(_ body: () throws -> Void) -> LogError? {
+    do {
+        try body()
+        return nil
+    } catch {
+        return error as? LogError
+    }
+}

@@ -9,8 +9,10 @@ struct TailScan<Storage: LogStorage> {
     /// The end of the last complete transaction in the segment; nil if there is none, not even before its first frame.
     /// `header.before` says where the log stands there.
     private(set) var boundary: ActiveSegment<Storage.File>?
-    /// File position up to which the content is known to have been fsynced.
+    /// File position up to which the content is known to have been fsynced, but not behind `boundary`.
     private(set) var syncedPosition: UInt64 = 0
+    /// The same wherever `boundary` is.
+    private(set) var wholePosition: UInt64 = 0
 
     init(_ segment: SegmentFile<Storage>, fileSize: UInt64) throws(LogError) {
         var furthest = segment.header.firstOffset &+ segment.header.initialLength
@@ -26,6 +28,7 @@ struct TailScan<Storage: LogStorage> {
                     : "no frame begins here, but what was here had been fsynced")
         }
         syncedPosition = segment.header.position(ofOffset: furthest)
+        wholePosition = syncedPosition
 
         var state = Self.start(segment)
         if !segment.header.flags.contains(.beginsInTransaction) { boundary = state }
