@@ -14,9 +14,21 @@ package struct EventComparison {
         for index in 0..<max(left.count, right.count) {
             let one = index < left.count ? left[index] : "(nothing)"
             let other = index < right.count ? right[index] : "(nothing)"
-            if one != other { differences.append("event \(index + 1)\n  expected \(one)\n  actual   \(other)") }
+            if one == other { continue }
+            let (expected, actual) = around(one, other)
+            differences.append("event \(index + 1)\n  expected \(expected)\n  actual   \(actual)")
         }
         return differences
+    }
+
+    /// What stands around the first difference, and how the events begin: with schemas they are thousands of characters.
+    private static func around(_ one: String, _ other: String) -> (String, String) {
+        let common = zip(one, other).prefix { $0 == $1 }.count
+        func piece(_ text: String) -> String {
+            guard text.count > 400 else { return text }
+            return "\(text.prefix(60)) … \(text.dropFirst(max(60, common - 120)).prefix(240)) …"
+        }
+        return (piece(one), piece(other))
     }
 
     /// The events with placeholders for what may differ; what is not of the form that it must have stays as it is.

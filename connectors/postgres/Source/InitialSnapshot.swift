@@ -60,6 +60,8 @@ package final class InitialSnapshot: Sendable {
     private struct Snapshot {
         var name: String
         var time: Timestamp
+        /// The newest transaction that had begun: what events of the load show as theirs.
+        var xid: UInt32
     }
 
     /// Opens the transaction that holds the snapshot, and exports it anew: the readers do not depend on the slot's
@@ -69,16 +71,20 @@ package final class InitialSnapshot: Sendable {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT "
                 + Quoting.literal(snapshotName), "take the slot's snapshot")
         let result = try connection.execute(
-            "SELECT pg_export_snapshot(), (extract(epoch FROM now()) * 1000000)::bigint", "take the slot's snapshot")
+            "SELECT pg_export_snapshot(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1, "
+                + "(extract(epoch FROM now()) * 1000000)::bigint", "take the slot's snapshot")
         let row = result.rows.first ?? []
+        let xid = row.dropFirst().first.flatMap { $0 }.flatMap { UInt64($0) } ?? 0
         return Snapshot(
             name: row.first.flatMap { $0 } ?? "",
-            time: Timestamp(microsecondsSince1970: row.last.flatMap { $0 }.flatMap { Int64($0) } ?? 0))
+            time: Timestamp(microsecondsSince1970: row.last.flatMap { $0 }.flatMap { Int64($0) } ?? 0),
+            xid: UInt32(truncatingIfNeeded: xid))
     }
 
     private func load(_ plan: SnapshotPlan, _ snapshot: Snapshot) throws(ConnectorError) {
         let info = TransactionInfo(
-            flags: .snapshot, xid: 0, commitLSN: consistentLSN, endLSN: consistentLSN, commitTime: snapshot.time)
+            flags: .snapshot, xid: snapshot.xid, commitLSN: consistentLSN, endLSN: consistentLSN,
+            commitTime: snapshot.time)
         let writer = SnapshotWriter(
             tables: tables, pieceCounts: plan.pieceCounts, info: info, output: output, progress: progress,
             control: control)
