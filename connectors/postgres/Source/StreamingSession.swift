@@ -67,12 +67,12 @@ struct StreamingSession: ~Copyable {
                 hasReceived = true
             }
             try keepUp(now, isDry: count == 0)
-            if count == 0 {
-                try wait(now)
-            } else if !link.connection.isLocal && count < Self.coalescedMessages {
+            if count > 0 && count < Self.coalescedMessages && !link.connection.isLocal {
                 // Not in place of a condition: the messages that it waits for may be more of a flood or none at all.
                 var pause = timespec(tv_sec: 0, tv_nsec: Self.coalescingNanoseconds)
                 nanosleep(&pause, nil)
+            } else if count < Self.coalescedMessages {
+                try wait(now)
             }
         }
     }
@@ -130,7 +130,7 @@ struct StreamingSession: ~Copyable {
         link.feedback.didBecomeDurable(output.durableLSN)
         if pendingConfirmation != nil && output.isDrained { confirmed() }
         try link.answer(now)
-        if now &- lastPublished >= Self.publishInterval || isDry { publish(now) }
+        if now &- lastPublished >= Self.publishInterval { publish(now) }
     }
 
     /// WAL that holds nothing of ours is acknowledged too, or an idle publication would keep it for ever. What is
@@ -180,7 +180,7 @@ struct StreamingSession: ~Copyable {
                 .transient, code: "receive_timeout",
                 "the server has been silent for \(StandbyFeedback.silenceEnd / 1_000_000_000) seconds")
         }
-        var timeout = min(link.feedback.timeUntilDue(now), 1_000_000_000)
+        var timeout = min(link.feedback.timeUntilDue(now), Self.publishInterval)
         // The log says when something has become durable, but not when it has room, nor that a state alone is durable.
         if !assembler.buffer.isEmpty || pendingConfirmation != nil { timeout = min(timeout, 2_000_000) }
         let descriptors = [
