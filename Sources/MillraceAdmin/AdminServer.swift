@@ -62,13 +62,20 @@ package struct AdminServer: Sendable {
     }
 }
 
-/// Whether the worker has brought up what is stored.
+/// Whether the worker can be asked: not before it has brought up what is stored, and not while it drains.
 package final class Readiness: Sendable {
-    private let flag = Atomic(false)
+    package enum Phase: UInt8, Sendable {
+        case starting
+        case ready
+        case stopping
+    }
 
-    package var isReady: Bool { flag.load(ordering: .acquiring) }
+    private let raw = Atomic(Phase.starting.rawValue)
 
-    package func setReady() {
-        flag.store(true, ordering: .releasing)
+    package init() {}
+
+    package var phase: Phase {
+        get { Phase(rawValue: raw.load(ordering: .acquiring)) ?? .starting }
+        set { raw.store(newValue.rawValue, ordering: .releasing) }
     }
 }

@@ -14,7 +14,7 @@ struct Millrace: AsyncParsableCommand {
             A second SIGTERM or SIGINT ends the server at once with 128 + the signal.
             """,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, ConnectorCommand.self, VersionCommand.self,
+            ServeCommand.self, CheckCommand.self, LogCommand.self, ConnectorCommand.self, VersionCommand.self,
         ])
 }
 

@@ -86,7 +86,7 @@ private struct Server {
         try checkConnectors(admin.checker)
         signals.onFirst { feed.yield(.signal) }
         let application = admin.application(host: settings.host, port: settings.port) { feed.yield(.listening($0)) }
-        let http = Task {
+        Task {
             do {
                 try await application.run()
                 feed.yield(.httpEnded(nil))
@@ -102,17 +102,17 @@ private struct Server {
                 guard !hasStarted else { continue }
                 hasStarted = true
                 try await start()
-                admin.readiness.setReady()
+                admin.readiness.phase = .ready
             case .httpEnded(let error):
                 logger.critical("cannot listen", metadata: ["error": "\(error ?? "ended")"])
                 if hasStarted { await worker.stop(within: Self.drainTime) }
                 throw ExitCode.cannotListen
             case .signal:
                 logger.notice("stopping; a second signal ends the server at once")
-                http.cancel()
+                admin.readiness.phase = .stopping
                 await worker.stop(within: Self.drainTime)
                 logger.notice("stopped")
-                // Whatever still runs has nothing left to lose.
+                // What still runs is HTTP, which has nothing to lose.
                 exit(0)
             }
         }

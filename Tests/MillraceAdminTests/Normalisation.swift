@@ -70,6 +70,16 @@ enum Normalisation {
         return ["log.segment.bytes", "log.retention.bytes", "log.retention.ms", "log.max.bytes"].contains(name)
     }
 
+    /// An offset document of which only the LSN is left.
+    static func withLSNOnly(_ document: JSONDocument) -> JSONDocument {
+        guard case .array(let offsets) = document["offsets"] ?? .null else { return document }
+        return .array(
+            offsets.map { entry in
+                let partition = entry["partition"] ?? .null
+                return .array([partition, partition["server"] == nil ? entry : entry["offset"]?["lsn"] ?? .null])
+            })
+    }
+
     private static func sorted(_ members: [JSONDocument.Member]) -> [JSONDocument.Member] {
         members.sorted { $0.name < $1.name }
     }

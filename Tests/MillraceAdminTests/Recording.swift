@@ -16,15 +16,19 @@ struct Recording: Sendable {
     /// Nil for an empty answer and for one that is no JSON.
     var answer: JSONDocument?
     var isJSON: Bool
+    /// Whether all that an offset says is compared, or only that it has an LSN.
+    var comparesPositions = true
 
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Recordings")
 
     /// All of them, in the order in which they were sent.
-    static func all() throws -> [Recording] {
+    /// `port`: of the database, in place of the recorder's.
+    static func all(port: Int = 56432) throws -> [Recording] {
         try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { $0.hasSuffix(".json") }.sorted().map { file in
                 let data = try Data(contentsOf: folder.appendingPathComponent(file))
-                return Recording(file: file, try JSONParser.parse(Array(data)))
+                let text = String(decoding: data, as: UTF8.self).replacing("56432", with: "\(port)")
+                return Recording(file: file, try JSONParser.parse(Array(text.utf8)))
             }
     }
 

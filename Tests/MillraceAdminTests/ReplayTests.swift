@@ -1,20 +1,45 @@
 import MillraceAdmin
 import MillraceCore
+import MillraceRuntime
+import MillraceTesting
 import Testing
 
 /// Sends the recorded requests in order and compares the answers with Kafka Connect's.
 @Suite struct ReplayTests {
     @Test(.timeLimit(.minutes(2)))
     func answersAreThoseOfKafkaConnect() async throws {
-        let recordings = try Recording.all()
-        #expect(recordings.count == 202)
         try await TestServer.run { server in
-            for recording in recordings {
-                let answer = try await Self.answer(to: recording, server)
-                for difference in Self.check(recording, answer) {
-                    Issue.record("\(recording.name): \(difference)")
-                }
-            }
+            try await Self.replay(try Recording.all(), server)
+        }
+    }
+
+    /// The same with the real source, and with the database that the recorder had.
+    @Test(.timeLimit(.minutes(2)))
+    func answersAreThoseOfKafkaConnectWithARealDatabase() async throws {
+        let database = try PostgresServer()
+        defer { database.kill9() }
+        try database.execute("CREATE DATABASE app")
+        try database.execute(
+            "CREATE TABLE customers (id int PRIMARY KEY, name text); INSERT INTO customers VALUES (1, 'Anne'), (2, 'Bob')",
+            database: "app")
+        try await TestServer.run(plugins: [RealSourcePlugin(), NullSinkPlugin()]) { server in
+            try await Self.replay(try Recording.all(port: database.port).map(Self.withoutPositions), server)
+        }
+    }
+
+    /// What an offset says beside its LSN depends on what the real source has read since it started, and only the LSN at
+    /// which its log ends can be put back.
+    private static func withoutPositions(_ recording: Recording) -> Recording {
+        var recording = recording
+        recording.comparesPositions = false
+        return recording
+    }
+
+    private static func replay(_ recordings: [Recording], _ server: TestServer) async throws {
+        #expect(recordings.count == 202)
+        for recording in recordings {
+            let answer = try await Self.answer(to: recording, server)
+            for difference in Self.check(recording, answer) { Issue.record("\(recording.name): \(difference)") }
         }
     }
 
@@ -26,8 +51,14 @@ import Testing
             }
         }
         try await server.settle()
-        return try await server.send(
-            recording.method, recording.path, body: recording.body, headers: recording.headers)
+        var body = recording.body
+        if !recording.comparesPositions && recording.name == "152-offsets-alter-same" {
+            let shown = try await server.send("GET", recording.path).document
+            guard case .array(let offsets) = shown?["offsets"] ?? .null else { return Answer(status: 0, body: []) }
+            let own = offsets.filter { $0["partition"]?["server"] != nil }
+            body = JSONText.string(["offsets": .array(own.map(\.tree))])
+        }
+        return try await server.send(recording.method, recording.path, body: body, headers: recording.headers)
     }
 
     /// What differs and should not.
@@ -60,6 +91,10 @@ import Testing
         }
         var left = Normalisation.normalised(expected)
         var right = Normalisation.normalised(actual)
+        if !recording.comparesPositions {
+            left = Normalisation.withLSNOnly(left)
+            right = Normalisation.withLSNOnly(right)
+        }
         if recording.path == "/connectors" {
             left = Normalisation.sortedTexts(left)
             right = Normalisation.sortedTexts(right)

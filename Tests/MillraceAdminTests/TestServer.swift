@@ -29,19 +29,22 @@ struct Answer: Sendable {
 struct TestServer: Sendable {
     let client: any TestClientProtocol
 
-    static func run(_ body: @Sendable (TestServer) async throws -> Void) async throws {
+    static func run(
+        plugins: [any ConnectorPlugin] = [TourSourcePlugin(), NullSinkPlugin()],
+        _ body: @Sendable (TestServer) async throws -> Void
+    ) async throws {
         let folder = try TemporaryFolder("admin")
         defer { folder.remove() }
         let worker = try Worker(
             dataDirectory: folder.path + "/data", workerID: "127.0.0.1:8083",
-            plugins: PluginRegistry([TourSourcePlugin(), NullSinkPlugin()]), version: "0.1.0",
+            plugins: PluginRegistry(plugins), version: "0.1.0",
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let admin = AdminServer(
             worker: worker, levels: LogLevels(.warn), build: BuildInfo(version: "0.1.0", commit: "abc"),
             requestGuard: RequestGuard(listenHost: "127.0.0.1", isOpen: false),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         try await worker.start()
-        admin.readiness.setReady()
+        admin.readiness.phase = .ready
         do {
             try await admin.application(host: "127.0.0.1", port: 0).test(.router) { client in
                 try await body(TestServer(client: client))

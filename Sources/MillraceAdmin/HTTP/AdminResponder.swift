@@ -70,7 +70,11 @@ package struct AdminResponder: HTTPResponder {
         for route in earlyRoutes {
             if let captures = route.captures(segments) { return (route, captures) }
         }
-        guard readiness.isReady else { throw AdminError(503, "Worker is starting up.") }
+        switch readiness.phase {
+        case .starting: throw AdminError(503, "Worker is starting up.")
+        case .stopping: throw AdminError(503, "Worker is shutting down.")
+        case .ready: break
+        }
         for route in routes {
             if let captures = route.captures(segments) { return (route, captures) }
         }
