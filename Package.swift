@@ -104,7 +104,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FileConnectorTests",
-            dependencies: ["MillraceCore", "Envelope", "FileConnector", "MillraceTesting"],
+            dependencies: ["MillraceCore", "Envelope", "FileConnector", "MillraceTesting", logging],
             swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests", dependencies: ["MillraceCore", "MillraceTesting"],
