@@ -87,7 +87,8 @@ struct SinkFaultTests {
         #expect(try shop.targetValue("select count(*) from bad where id >= 3") == "0")
         let details = try shop.millrace.request("GET", "/v1/connectors/sink/details").body
         #expect(details.contains("public.bad") && details.contains("small"), "\(details)")
-        #expect(try shop.millrace.metric("millrace_sink_suspended_tables").values.reduce(0, +) == 1)
+        let suspended = try shop.millrace.metric("millrace_sink_suspended_tables")
+        #expect(Array(suspended.values) == [1], "\(suspended)")
         try shop.target.execute("alter table bad drop constraint small", database: shop.targetDatabase)
         #expect(try shop.millrace.request("POST", "/connectors/sink/tasks/0/restart").status == 204)
         try shop.requireEqual("t")

@@ -61,7 +61,9 @@ struct ImportTests {
                     #expect(file.path.hasPrefix(owner + "/"), "\(file.path) imports \(module)")
                 }
                 if module.hasPrefix("Hummingbird") || module.hasPrefix("NIO") {
-                    #expect(file.path.hasPrefix("Sources/MillraceAdmin/"), "\(file.path) imports \(module)")
+                    // The process puts the server together.
+                    let folders = ["Sources/MillraceAdmin/", "Sources/millrace/"]
+                    #expect(folders.contains { file.path.hasPrefix($0) }, "\(file.path) imports \(module)")
                 }
             }
         }
