@@ -58,6 +58,10 @@ final class MemoryLog: ReplicationLog {
     var byteCount: UInt64 { state.read { UInt64($0.chunks.reduce(0) { $0 + $1.bytes.count }) } }
     var segmentCount: Int { state.read { $0.chunks.count } }
 
+    func commitTime(before offset: UInt64) -> Timestamp? {
+        state.read { $0.chunks.last { $0.end.offset <= offset }?.commitTime }
+    }
+
     /// Every chunk is a segment; the last is not sealed.
     func segments(now: Int64) -> [Retention.Segment] {
         state.read { state in

@@ -71,6 +71,11 @@ final class LogHost: Sendable {
         }
     }
 
+    /// The writer that waited for space has gone: the next one will find out for itself.
+    func forgetStall() {
+        state.update { $0.stall = nil }
+    }
+
     // MARK: Sinks
 
     func setReader(_ sink: String, _ cursor: Cursor?) {

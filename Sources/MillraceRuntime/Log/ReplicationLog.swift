@@ -12,6 +12,9 @@ protocol ReplicationLog: AnyObject, Sendable {
     var durable: Cursor { get }
     var byteCount: UInt64 { get }
     var segmentCount: Int { get }
+    /// About when the transaction before `offset` was committed: for the lag of a sink that has not delivered anything
+    /// since the server started. Nil where the log does not know.
+    func commitTime(before offset: UInt64) -> Timestamp?
     /// Whole files, oldest first. `now`: seconds since 1970.
     func segments(now: Int64) -> [Retention.Segment]
 
@@ -64,6 +67,12 @@ final class DiskLog: ReplicationLog {
                 end: $0.end, byteCount: $0.byteCount, isSealed: $0.isSealed,
                 age: .seconds(max(0, now - $0.modificationTime)))
         }
+    }
+
+    func commitTime(before offset: UInt64) -> Timestamp? {
+        let segments = log.segments
+        let passed = segments.last { $0.end <= offset && $0.newestCommitTime != nil }
+        return (passed ?? segments.first { $0.end > offset })?.newestCommitTime
     }
 
     func append(_ buffer: RecordBuffer) throws(LogError) {

@@ -88,7 +88,8 @@ final class SinkTask: Sendable {
         let lagBytes = end > place ? end - place : 0
         return SinkDetails(
             connector: setup.connector, task: id, source: source, state: info, cursor: durable, lagBytes: lagBytes,
-            lagSeconds: lagBytes > 0 ? lastDelivered.map { WallClock.age(of: $0) } ?? 0 : 0, status: status,
+            lagSeconds: lagBytes > 0 ? (lastDelivered ?? log.commitTime(before: place)).map(WallClock.age) ?? 0 : 0,
+            status: status,
             errors: snapshot.errors, retries: snapshot.retries)
     }
 

@@ -101,7 +101,7 @@ final class SourceTask: Sendable {
         let recovered = writer.finish()
         if host.failure == nil {
             host.recovered = recovered
-            host.note(nil, ifStalled: true)
+            host.forgetStall()
         }
         let status = source.status()
         state.update {
@@ -109,12 +109,5 @@ final class SourceTask: Sendable {
             $0.writer = nil
             $0.lastStatus = status
         }
-    }
-}
-
-extension LogHost {
-    /// Ends a stall whose writer has gone: the next one will find out for itself.
-    fileprivate func note(_ trouble: ConnectorError?, ifStalled: Bool) {
-        if self.trouble != nil { note(trouble) }
     }
 }

@@ -47,10 +47,10 @@ final class Herder: Sendable {
             let target = TargetState(rawValue: stored.targetState) ?? .paused
             add(make(stored.name, ConnectorConfig(stored.config), target, hasTasks: true))
         }
-        for source in sources {
-            source.openLog()
-            source.storedOffset = try storedOffset(of: source)
-        }
+        // Side by side: each reads the end of its log.
+        let opening = sources.map { source in WorkerThread("open \(source.name)") { source.openLog() } }
+        for thread in opening { thread.join() }
+        for source in sources { source.storedOffset = try storedOffset(of: source) }
         // Sinks first: every log must know what is still needed before it may free anything.
         reconcileSinks()
         for source in sources { source.makeTask() }
