@@ -154,10 +154,14 @@ extension ChangeApplier {
         let isVisible = try forTable(table) { () throws(PostgresError) in
             try other.execute("SELECT EXISTS (SELECT FROM pg_type WHERE oid = $1::oid)", [oid], operation).scalar == "t"
         }
+        guard isVisible else {
+            throw .needsCommit(
+                ConnectorError(
+                    .transient, code: "enum_uncommitted",
+                    "type \(type.namespace).\(type.name) was made and changed within one transaction"))
+        }
         for statement in statements {
-            try forTable(table) { () throws(PostgresError) in
-                try (isVisible ? other : connection).execute(statement, operation)
-            }
+            try forTable(table) { () throws(PostgresError) in try other.execute(statement, operation) }
         }
     }
 }

@@ -18,9 +18,7 @@ extension ChangeApplier {
             record.isSole = !isShared
         } else if record.isSole && !isShared {
             // Everything in there came from here, by an earlier load.
-            try forTable(table) { () throws(PostgresError) in
-                try connection.execute("TRUNCATE \(target.quoted)", "empty \(target.name.description) for a new load")
-            }
+            try empty(table, [target.quoted], restartIdentity: false)
         } else if target.keyIsUnique && options.insertMode == .upsert {
             table.loadsByUpsert = true
             record.isSole = false
@@ -132,13 +130,28 @@ extension ChangeApplier {
             truncated.append((table, target))
         }
         guard let first = truncated.first else { return }
-        let names = truncated.map { $0.1.quoted }.joined(separator: ", ")
-        let identity = truncate.restartIdentity ? " RESTART IDENTITY" : ""
-        // CASCADE has reached every table of the publication by itself: they are in the list. Tables that refer to these
-        // on the target only would lose rows that the source never had, so that is refused by PostgreSQL, by name.
-        try forTable(first.0) { () throws(PostgresError) in
-            try connection.execute("TRUNCATE \(names)\(identity)", "truncate \(names)")
-        }
+        try empty(first.0, truncated.map { $0.1.quoted }, restartIdentity: truncate.restartIdentity)
         for (table, _) in truncated { count(table) }
+    }
+
+    /// Empties tables together. CASCADE on the source has named every table that it reached, so it is never repeated here.
+    /// A foreign key of a table that only the target has forbids TRUNCATE; deleting leaves such a table as it is.
+    private func empty(_ table: SinkTable, _ names: [String], restartIdentity: Bool) throws(SinkFailure) {
+        let list = names.map { "\(Quoting.literal($0))::regclass" }.joined(separator: ", ")
+        let isReferred = try forTable(table) { () throws(PostgresError) in
+            try connection.execute(
+                """
+                SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid IN (\(list))
+                    AND conrelid NOT IN (\(list)))
+                """, "look for foreign keys"
+            ).scalar == "t"
+        }
+        let statements =
+            isReferred
+            ? names.map { "DELETE FROM \($0)" }
+            : ["TRUNCATE \(names.joined(separator: ", "))" + (restartIdentity ? " RESTART IDENTITY" : "")]
+        try forTable(table) { () throws(PostgresError) in
+            try connection.execute(statements.joined(separator: "; "), "empty \(names.joined(separator: ", "))")
+        }
     }
 }

@@ -76,7 +76,7 @@ extension ChangeApplier {
             try writer.allColumns(plan.changes.entries[index].key, columnCount: target.key.count)
         }
         try writer.finish()
-        try connection.execute(target.deleteStaged, "delete rows from \(target.name.description)")
+        try joined(target, target.deleteStaged, "delete rows from \(target.name.description)")
     }
 
     private func writeUpdates(
@@ -101,12 +101,25 @@ extension ChangeApplier {
         try emptyStage(target)
         let staged = try copyUpdates(target.copyToStage(listed), plan, group, columns)
         if !set.isEmpty {
-            let updated = try connection.execute(target.updateStaged(set), "update rows of \(target.name.description)")
+            let updated = try joined(target, target.updateStaged(set), "update rows of \(target.name.description)")
             if updated.affectedRows >= staged { return }
         }
         if mayInsert {
-            try connection.execute(target.insertMissing, "insert missing rows of \(target.name.description)")
+            try joined(target, target.insertMissing, "insert missing rows of \(target.name.description)")
         }
+    }
+
+    /// A statement that joins the staging table with the target. Where no index of the target has the key, the planner may
+    /// do what it likes.
+    @discardableResult
+    private func joined(
+        _ target: TargetTable, _ sql: String, _ operation: String
+    ) throws(PostgresError) -> QueryResult {
+        guard !target.keyIsUnique else { return try connection.execute(sql, operation) }
+        try connection.execute("SET LOCAL enable_hashjoin = on", "let the planner hash")
+        let result = try connection.execute(sql, operation)
+        try connection.execute("SET LOCAL enable_hashjoin = off", "keep the planner from hashing")
+        return result
     }
 
     private func finishPipeline() throws(PostgresError) {

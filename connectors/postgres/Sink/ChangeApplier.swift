@@ -22,6 +22,8 @@ final class ChangeApplier {
     var appliedThrough: UInt64?
     /// Tables whose suspension the last start ended on trial: where they stand.
     var retried: [RelationID: UInt64] = [:]
+    /// Tables that stay suspended this time.
+    var held: Set<RelationID> = []
     /// Below this number of changes of one table, single statements are faster than staging.
     var stagingThreshold = 100
 
@@ -181,6 +183,7 @@ final class ChangeApplier {
             throw .malformed(MalformedRecord("relation \(id.value) was never described"))
         }
         let table = SinkTable(relation, isSelected: isWanted(relation.topic))
+        table.isSuspended = held.contains(id)
         table.comparedInBatch = batchNumber
         tables[id] = table
         return table

@@ -22,9 +22,15 @@ extension PostgresSink {
             do {
                 return try apply(batch, session, &attempt)
             } catch {
+                if case .needsCommit = error, !attempt.isPiecewise, !attempt.startedInside {
+                    try session.rollBack()
+                    attempt.isPiecewise = true
+                    session.applier.resume(batch, with: attempt.relations)
+                    continue
+                }
                 guard case .table(let refusal) = error else { throw error }
                 try session.rollBack()
-                try suspend(refusal, session)
+                try suspend(refusal, session, isHeld: attempt.startedInside)
                 if attempt.startedInside {
                     // Earlier batches of the same transaction went with the rollback.
                     throw .connector(
@@ -44,14 +50,16 @@ extension PostgresSink {
         var committed = 0
         /// Definitions behind those.
         var relations: [RelationID: Relation]?
+        /// Every transaction of the source is committed by itself.
+        var isPiecewise = false
     }
 
     private func apply(_ batch: ChangeBatch, _ session: SinkSession, _ attempt: inout Attempt) throws(SinkFailure) {
         let split = batch.endsInTransaction ? Self.endOfLastTransaction(batch.bytes) : batch.bytes.count
-        if split > attempt.committed {
-            let range = attempt.committed..<split
-            try applyWhole(batch, session, range)
-            attempt.committed = split
+        while split > attempt.committed {
+            let end = attempt.isPiecewise ? Self.endOfTransaction(batch.bytes, from: attempt.committed, split) : split
+            try applyWhole(batch, session, attempt.committed..<end)
+            attempt.committed = end
             attempt.startedInside = false
             attempt.relations = session.applier.currentRelations
         }
@@ -73,7 +81,7 @@ extension PostgresSink {
         try session.applier.apply(range)
         let place = session.applier.place
         let end = batch.cursor(behind: range.upperBound, commitLSN: place.commitLSN, ordinal: place.ordinal)
-        if let main, end.offset <= main.offset {
+        if let main, end.offset < main.offset {
             for (id, through) in session.applier.retried where through < end.offset {
                 try server { () throws(PostgresError) in try session.ledger.moveSuspension(id, to: end) }
             }
@@ -90,7 +98,7 @@ extension PostgresSink {
     private func committed(_ end: Cursor, _ session: SinkSession, bytes: Int) {
         progress = end
         let applier = session.applier
-        if let main, end.offset <= main.offset {
+        if let main, end.offset < main.offset {
             for (id, through) in applier.retried where through < end.offset {
                 applier.retried[id] = end.offset
                 suspended[id]?.cursor = end
@@ -117,12 +125,14 @@ extension PostgresSink {
     }
 
     /// Records that a table is suspended, in a transaction of its own, where it stood at the last commit.
-    private func suspend(_ refusal: TableRefusal, _ session: SinkSession) throws(SinkFailure) {
+    private func suspend(
+        _ refusal: TableRefusal, _ session: SinkSession, isHeld: Bool
+    ) throws(SinkFailure) {
         let id = refusal.relation
         let cursor = session.applier.retried[id] != nil ? suspended[id]?.cursor : main
         let suspension = SinkLedger.Suspension(
             relation: id, table: refusal.tableName, position: refusal.position ?? "", cursor: cursor, key: refusal.key,
-            sqlState: refusal.sqlState, message: refusal.message)
+            sqlState: refusal.sqlState, message: refusal.message, isHeld: isHeld)
         try server { () throws(PostgresError) in try session.ledger.write(suspension) }
         session.applier.knownTable(id)?.isSuspended = true
         session.applier.retried[id] = nil
@@ -134,6 +144,16 @@ extension PostgresSink {
                 "sqlstate": "\(refusal.sqlState ?? "-")", "reason": "\(refusal.message)",
             ])
         publishSuspensions()
+    }
+
+    /// Index behind the first commit record at or behind `start`; `limit` for none.
+    private static func endOfTransaction(_ bytes: UnsafeRawBufferPointer, from start: Int, _ limit: Int) -> Int {
+        var offset = start
+        while offset < limit, let (kind, body) = RecordReader.peek(bytes, at: offset) {
+            offset += RecordReader.headerSize + body.count
+            if kind == RecordKind.commit { return offset }
+        }
+        return limit
     }
 
     /// Index behind the last commit record; 0 for none.

@@ -70,11 +70,15 @@ final class PostgresSink: Sink, @unchecked Sendable {
         progress = main
         for suspension in try ledger.readSuspensions() {
             suspended[suspension.relation] = suspension
+            if suspension.isHeld {
+                session.applier.held.insert(suspension.relation)
+                continue
+            }
             session.applier.retried[suspension.relation] = suspension.cursor?.offset ?? 0
-            let cursor = suspension.cursor
-            if let known = progress { progress = cursor.map { min($0, known) } }
+            if let known = progress { progress = suspension.cursor.map { min($0, known) } }
         }
-        session.applier.appliedThrough = suspended.isEmpty ? nil : main?.offset
+        if !session.applier.held.isEmpty { try ledger.releaseHeld() }
+        session.applier.appliedThrough = session.applier.retried.isEmpty ? nil : main?.offset
         self.session = session
         publishSuspensions()
         return progress

@@ -9,6 +9,9 @@ enum SinkFailure: Error {
     /// The batch is not what a log may hold.
     case malformed(MalformedRecord)
     case connector(ConnectorError)
+    /// What the open target transaction did must be committed before this can be done: the batch is applied again, one
+    /// source transaction at a time.
+    case needsCommit(ConnectorError)
 
     var connectorError: ConnectorError {
         switch self {
@@ -19,7 +22,7 @@ enum SinkFailure: Error {
                 foreignCode: refusal.sqlState)
         case .malformed(let error):
             ConnectorError(.protocolViolation, code: "malformed_log", error.description)
-        case .connector(let error): error
+        case .connector(let error), .needsCommit(let error): error
         }
     }
 }
@@ -46,6 +49,10 @@ struct TableRefusal: Sendable {
         message =
             "cannot \(error.operation): \(error.message)" + (detail.map { " (\($0))" } ?? "")
             + (error.column.map { ", column \($0)" } ?? "") + (error.hint.map { "; \($0)" } ?? "")
+        if error.sqlState == "42501" {
+            message +=
+                "; let the sink's role own the table, or GRANT it what is missing (CREATE ON SCHEMA for new tables)"
+        }
         self.position = position
         self.key = key
     }

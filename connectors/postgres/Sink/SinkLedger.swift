@@ -15,6 +15,8 @@ struct SinkLedger {
         var key: String?
         var sqlState: String?
         var message: String
+        /// Not to be tried again at the next start, which comes by itself.
+        var isHeld: Bool
     }
 
     /// What was recorded of a table when it was last attached.
@@ -41,6 +43,7 @@ struct SinkLedger {
         CREATE TABLE IF NOT EXISTS millrace.suspended_table (
             sink text NOT NULL, source text NOT NULL, relation_id bigint NOT NULL, source_table text NOT NULL,
             position text NOT NULL, cursor text, row_key text, sqlstate text, message text NOT NULL,
+            is_held boolean NOT NULL DEFAULT false,
             suspended_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
             PRIMARY KEY (sink, source, relation_id)
         );
@@ -163,14 +166,15 @@ struct SinkLedger {
     func readSuspensions() throws(PostgresError) -> [Suspension] {
         try connection.execute(
             """
-            SELECT relation_id, source_table, position, cursor, row_key, sqlstate, message
+            SELECT relation_id, source_table, position, cursor, row_key, sqlstate, message, is_held
             FROM millrace.suspended_table WHERE sink = $1 AND source = $2 ORDER BY relation_id
             """, [sink, source], "read the suspended tables"
         ).rows.compactMap { row in
-            guard row.count == 7, let id = row[0].flatMap({ UInt32($0) }) else { return nil }
+            guard row.count == 8, let id = row[0].flatMap({ UInt32($0) }) else { return nil }
             return Suspension(
                 relation: RelationID(id), table: row[1] ?? "", position: row[2] ?? "",
-                cursor: row[3].flatMap { Cursor($0) }, key: row[4], sqlState: row[5], message: row[6] ?? "")
+                cursor: row[3].flatMap { Cursor($0) }, key: row[4], sqlState: row[5], message: row[6] ?? "",
+                isHeld: row[7] == "t")
         }
     }
 
@@ -178,16 +182,24 @@ struct SinkLedger {
         try connection.execute(
             """
             INSERT INTO millrace.suspended_table
-                (sink, source, relation_id, source_table, position, cursor, row_key, sqlstate, message)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                (sink, source, relation_id, source_table, position, cursor, row_key, sqlstate, message, is_held)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (sink, source, relation_id) DO UPDATE SET source_table = EXCLUDED.source_table,
                 position = EXCLUDED.position, cursor = EXCLUDED.cursor, row_key = EXCLUDED.row_key,
-                sqlstate = EXCLUDED.sqlstate, message = EXCLUDED.message, suspended_at = now()
+                sqlstate = EXCLUDED.sqlstate, message = EXCLUDED.message, is_held = EXCLUDED.is_held, suspended_at = now()
             """,
             [
                 sink, source, "\(suspension.relation.value)", suspension.table, suspension.position,
                 suspension.cursor?.description, suspension.key, suspension.sqlState, suspension.message,
+                suspension.isHeld ? "t" : "f",
             ], "record the suspended table")
+    }
+
+    /// The start that held tables wait for has come; the one after it tries them again.
+    func releaseHeld() throws(PostgresError) {
+        try connection.execute(
+            "UPDATE millrace.suspended_table SET is_held = false WHERE sink = $1 AND source = $2 AND is_held",
+            [sink, source], "release held tables")
     }
 
     /// A suspended table has been brought up to `cursor`.

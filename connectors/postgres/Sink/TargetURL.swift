@@ -41,6 +41,10 @@ enum TargetURL {
             if let value = option.pointee.val { parameters[String(cString: keyword)] = String(cString: value) }
             option += 1
         }
+        let ports = (parameters["port"] ?? "").split(separator: ",")
+        guard ports.allSatisfy({ UInt16($0) != nil }) else {
+            return .failure(Fault(message: "the port is not a number"))
+        }
         return .success(parameters)
     }
 
