@@ -37,6 +37,12 @@ import Testing
             finding.message == "The 'table.exclude.list' value is invalid: \"table.include.list\" is already specified")
     }
 
+    @Test func aMaskIsOnlyAboutEvents() throws {
+        let finding = try Self.only(Self.database(), ["column.mask.with.5.chars": "public.a.name"])
+        #expect(finding.property == "column.mask.with.5.chars")
+        #expect(finding.severity == .warning)
+    }
+
     @Test func connectionsThatFail() throws {
         let database = try Self.database()
         let refused = try Self.only(database, ["database.port": "\(freePort())"])

@@ -51,11 +51,6 @@ import Testing
         #expect(throws: ConnectorError.self) { try FilterTests.options(["snapshot.mode": "sometimes"]) }
     }
 
-    @Test func initialStatementsAreSplitAtSingleSemicolons() {
-        #expect(SourceOptions.statements("SET a = 1; SELECT ';;' ;") == ["SET a = 1", "SELECT ';'"])
-        #expect(SourceOptions.statements("") == [])
-    }
-
     @Test func overridesNeedAStatement() throws {
         let name = "snapshot.select.statement.overrides"
         let options = try FilterTests.options([name: "s.t, s.u", "\(name).s.t": "SELECT 1", "\(name).s.u": "SELECT 2"])

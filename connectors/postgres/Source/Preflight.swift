@@ -11,10 +11,21 @@ package enum Preflight {
             return [ConfigFinding(property(of: error), error.message)]
         }
         do throws(PostgresError) {
-            return try findings(options, try options.connect())
+            return masks(config) + (try findings(options, try connect(options)))
         } catch {
             return [connectFinding(error, options)]
         }
+    }
+
+    /// Waits for no longer than `connection.validation.timeout.ms`, for the connection and for each query.
+    private static func connect(_ options: SourceOptions) throws(PostgresError) -> PostgresConnection {
+        let seconds = options.validationTimeout.components.seconds
+        var parameters = options.connection
+        // libpq takes 1 for 2, and 0 for ever.
+        parameters["connect_timeout"] = "\(min(max(seconds, 2), 10))"
+        let connection = try PostgresConnection(parameters)
+        try connection.execute("SET statement_timeout = '\(seconds)s'", "check the server")
+        return connection
     }
 
     /// The same over a connection that is there.
@@ -29,6 +40,17 @@ package enum Preflight {
         if server.mayReplicate, server.hasFreeSender { findings += replicationConnection(options) }
         findings += try PreflightTables(options, connection, server).findings()
         return findings
+    }
+
+    /// Whoever masks a column must not believe that it is masked everywhere.
+    private static func masks(_ config: ConnectorConfig) -> [ConfigFinding] {
+        let names = config.values.keys.filter { $0.hasPrefix("column.mask.") || $0.hasPrefix("column.truncate.") }
+        return names.sorted().map { name in
+            ConfigFinding(
+                name,
+                "masks and cuts are about events only: the change log and PostgreSQL sinks have the whole value; to keep it "
+                    + "out of them, use column.exclude.list", severity: .warning)
+        }
     }
 
     private static func property(of error: ConnectorError) -> String? {

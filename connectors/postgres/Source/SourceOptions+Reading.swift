@@ -80,26 +80,6 @@ extension SourceOptions {
         return parameters
     }
 
-    /// Statements behind each other with semicolons; two semicolons stand for one inside a statement (Debezium's rule).
-    static func statements(_ text: String) -> [String] {
-        var statements: [String] = []
-        var statement = ""
-        var rest = text[...]
-        while let character = rest.popFirst() {
-            if character != ";" {
-                statement.append(character)
-            } else if rest.first == ";" {
-                rest.removeFirst()
-                statement.append(";")
-            } else {
-                statements.append(statement)
-                statement = ""
-            }
-        }
-        statements.append(statement)
-        return statements.map { $0.trimmed }.filter { !$0.isEmpty }
-    }
-
     static func snapshotMode(_ values: ConfigValues) throws(ConnectorError) -> SnapshotMode {
         if values.text("snapshot.mode")?.lowercased() == "never" { return .noData }
         return try values.choice("snapshot.mode", else: .initial)

@@ -3,8 +3,6 @@ package import MillraceCore
 /// The configuration of a source, read once: what the rest of the source goes by.
 package struct SourceOptions: Sendable {
     package let connection: ConnectionParameters
-    /// `database.initial.statements`: run on every connection that reads the catalog or tables.
-    package let initialStatements: [String]
     package let databaseName: String
     package let topicPrefix: String
 
@@ -44,12 +42,13 @@ package struct SourceOptions: Sendable {
     package let heartbeatActionQuery: String?
     package let maximumTables: Int
     package let refusesMoreTables: Bool
+    /// How long a check of the source may wait for the server.
+    package let validationTimeout: Duration
 
     /// Throws `invalid_configuration` for values that validation would have refused.
     package init(_ config: ConnectorConfig) throws(ConnectorError) {
         let values = ConfigValues(config)
         connection = Self.connection(values)
-        initialStatements = Self.statements(values.text("database.initial.statements") ?? "")
         databaseName = values.text("database.dbname") ?? ""
         topicPrefix = values.text("topic.prefix") ?? ""
 
@@ -82,6 +81,7 @@ package struct SourceOptions: Sendable {
         heartbeatInterval = values.duration("heartbeat.interval.ms") ?? .zero
         heartbeatActionQuery = values.text("heartbeat.action.query")
         maximumTables = max(values.int("guardrail.collections.max") ?? 0, 0)
+        validationTimeout = max(values.duration("connection.validation.timeout.ms") ?? .seconds(60), .seconds(1))
         refusesMoreTables = values.text("guardrail.collections.limit.action")?.lowercased() == "fail"
     }
 
@@ -98,13 +98,9 @@ package struct SourceOptions: Sendable {
         return text.unicodeScalars.map { isAllowed($0) ? String($0) : $0.value > 0xFFFF ? "__" : "_" }.joined()
     }
 
-    /// A connection for queries and COPY, with the statements of `database.initial.statements` run.
+    /// A connection for queries and COPY.
     package func connect() throws(PostgresError) -> PostgresConnection {
-        let connection = try PostgresConnection(connection)
-        for statement in initialStatements {
-            try connection.execute(statement, "run database.initial.statements")
-        }
-        return connection
+        try PostgresConnection(connection)
     }
 }
 
