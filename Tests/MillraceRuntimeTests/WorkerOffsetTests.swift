@@ -32,6 +32,9 @@ import Testing
             #expect(streamed["ts_usec"] != nil)
             try await bench.restart()
             #expect(try await bench.worker.offsets("src").first?.offset == streamed)
+            // Nor does a source that runs, but has received nothing yet, know better.
+            try await bench.worker.resume("src")
+            #expect(try await bench.worker.offsets("src").first?.offset == streamed)
         }
     }
 

@@ -50,6 +50,9 @@ final class SourceTask: Sendable {
     /// End LSN of the last transaction that is fsynced; nil while the source does not run.
     var durableLSN: LSN? { state.read { $0.writer }?.durableLSN }
 
+    /// Whether everything received is durable; nil while the source does not run.
+    var isDrained: Bool? { state.read { $0.writer }?.isDrained }
+
     var info: TaskStateInfo {
         var snapshot = runner.snapshot
         if let trouble = host.trouble, snapshot.phase == .running { snapshot.error = trouble }

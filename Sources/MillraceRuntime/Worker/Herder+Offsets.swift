@@ -37,8 +37,11 @@ extension Herder {
         }
         guard let document = SourceOffsetDocument.offset(log, source.sourceStatus) else { return }
         let text = document.description
-        // Without a task there is nothing new, and what an earlier process stored says more.
-        guard text != source.storedOffset, source.sourceStatus != nil || source.storedOffset == nil else { return }
+        guard text != source.storedOffset else { return }
+        // Until something has been received there is nothing new, and what an earlier process stored says more.
+        if document["snapshot"] == nil, let stored = source.storedOffset.flatMap({ JSONTree(text: $0) }) {
+            guard stored["lsn"] != document["lsn"] || source.sourceStatus?.lastCommitTime != nil else { return }
+        }
         let partition = SourceOffsetDocument.partition(topicPrefix: source.topicPrefix).description
         try catalog.setSourceOffset(text, partition: partition, of: source.name)
         source.storedOffset = text

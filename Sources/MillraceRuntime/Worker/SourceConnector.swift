@@ -169,8 +169,9 @@ extension SourceConnector {
         var lagSeconds: Double?
         let durableLSN = task?.durableLSN ?? host?.recovered.lastEndLSN
         if let status, log != nil, status.serverLSN > .zero {
-            // Where nothing of ours is in the WAL, the acknowledged position runs ahead of the log.
-            let done = max(status.acknowledgedLSN, durableLSN ?? .zero)
+            // Where nothing of ours is in the WAL, what was received and acknowledged runs ahead of the log.
+            let isDrained = task?.isDrained ?? false
+            let done = max(status.acknowledgedLSN, durableLSN ?? .zero, isDrained ? status.receivedLSN : .zero)
             lagBytes = status.serverLSN > done ? status.serverLSN.value - done.value : 0
             lagSeconds = lagBytes == 0 ? 0 : status.lastCommitTime.map { WallClock.age(of: $0) }
         }

@@ -24,7 +24,7 @@ enum SourceOffsetDocument {
             ]
         }
         if let status {
-            members.append(.init("txId", .int(Int64(status.lastXID))))
+            if status.lastXID != 0 { members.append(.init("txId", .int(Int64(status.lastXID)))) }
             if let time = status.lastCommitTime { members.append(.init("ts_usec", .int(time.microsecondsSince1970))) }
         }
         return .object(members)
