@@ -20,6 +20,7 @@ import Testing
             #expect(loaded.offset?["snapshot"] == .string("INITIAL"))
             #expect(loaded.offset?["lsn"] == .int(500))
             #expect(loaded.offset?["snapshot_completed"] == .bool(true))
+            for name in ["last_snapshot_record", "txId", "ts_usec"] { #expect(loaded.offset?[name] != nil, "\(name)") }
 
             let lsn = bench.server().insert(bench.customers, ["2", "b"])
             #expect(try await bench.acknowledged(lsn))

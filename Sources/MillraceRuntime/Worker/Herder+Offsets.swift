@@ -35,7 +35,10 @@ extension Herder {
             log.lastCommitLSN = durable.commitLSN
             log.lastEndLSN = max(log.lastEndLSN ?? .zero, source.task?.durableLSN ?? durable.commitLSN)
         }
-        guard let document = SourceOffsetDocument.offset(log, source.sourceStatus) else { return }
+        guard
+            let document = SourceOffsetDocument.offset(
+                log, source.sourceStatus, commitTime: host.log.commitTime(before: durable.offset))
+        else { return }
         let text = document.description
         guard text != source.storedOffset else { return }
         // Until something has been received there is nothing new, and what an earlier process stored says more.

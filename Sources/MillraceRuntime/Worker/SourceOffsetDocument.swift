@@ -7,7 +7,8 @@ enum SourceOffsetDocument {
     }
 
     /// Nil before anything is durable. `status`: nil where the source has not run since the server started.
-    static func offset(_ log: RecoveredLog, _ status: SourceStatus?) -> JSONTree? {
+    /// `commitTime`: of the newest transaction in the log, as far as that knows.
+    static func offset(_ log: RecoveredLog, _ status: SourceStatus?, commitTime: Timestamp? = nil) -> JSONTree? {
         guard let end = log.lastEndLSN, let commit = log.lastCommitLSN else { return nil }
         var members: [JSONTree.Member] = []
         let isSnapshot = status?.snapshotLSN.map { commit <= $0 } ?? false
@@ -24,8 +25,10 @@ enum SourceOffsetDocument {
             ]
         }
         if let status {
-            if status.lastXID != 0 { members.append(.init("txId", .int(Int64(status.lastXID)))) }
-            if let time = status.lastCommitTime { members.append(.init("ts_usec", .int(time.microsecondsSince1970))) }
+            if status.lastXID != 0 || isSnapshot { members.append(.init("txId", .int(Int64(status.lastXID)))) }
+        }
+        if let time = status?.lastCommitTime ?? commitTime {
+            members.append(.init("ts_usec", .int(time.microsecondsSince1970)))
         }
         return .object(members)
     }
