@@ -4,7 +4,7 @@ SWIFT ?= swift
 # Folders with Swift code, for the formatter.
 SWIFT_PATHS := Package.swift Sources connectors migrations Tests
 
-.PHONY: help setup build release demo demo-stop test check format bench clean
+.PHONY: help setup build release demo demo-stop test check format bench soak clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,6 +37,9 @@ format: ## Format all Swift code in place
 
 bench: setup release ## Compare with native replication, COPY and pg_recvlogical; RUNS=, ROWS=, LOAD_ROWS=, ONLY=
 	@python3 bench/bench.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
+
+soak: setup release ## pgbench with ten kills and two crashes, a transaction of ten million rows, 1,000 tables, 20 connectors; ONLY=
+	@python3 bench/soak.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
 
 clean: ## Remove what was built
 	rm -rf .build bench-results

@@ -50,7 +50,7 @@ class Cluster:
         "max_worker_processes": "16", "max_wal_senders": "20", "max_replication_slots": "20",
     }
 
-    def __init__(self, folder, name, port):
+    def __init__(self, folder, name, port, settings=None):
         self.folder = os.path.join(folder, name)
         self.log = os.path.join(folder, name + ".log")
         self.port = free_port(port)
@@ -61,8 +61,11 @@ class Cluster:
             as_owner([PG_BIN + "/initdb", "-D", self.folder, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                       "--locale=C.UTF-8"]), check=True, stdout=subprocess.DEVNULL)
         with open(os.path.join(self.folder, "postgresql.conf"), "a") as file:
-            for key, value in {**self.SETTINGS, "port": self.port}.items():
+            for key, value in {**self.SETTINGS, **(settings or {}), "port": self.port}.items():
                 file.write(f"{key} = {value}\n")
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
             as_owner([PG_BIN + "/postgres", "-D", self.folder]), stdin=subprocess.DEVNULL,
             stdout=open(self.log, "a"), stderr=subprocess.STDOUT)
@@ -117,6 +120,18 @@ class Cluster:
         if status != 0:
             raise Failure(f"could not wait for {condition}: {watch.stderr.read()}")
 
+    def crash(self):
+        """kill -9 of every process of the cluster."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = [int(child) for child in file.read().split()]
+        for victim in [pid] + children:
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
@@ -128,13 +143,16 @@ class Cluster:
 
 class Millrace:
     def __init__(self, binary, folder, port):
-        self.folder = folder
+        self.binary = binary
         self.log = os.path.join(folder, "millrace.log")
+        self.data = os.path.join(folder, "millrace-data")
         self.port = free_port(port)
-        data = os.path.join(folder, "millrace-data")
-        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [binary, "serve", "--data-dir", data, "--listen", f"127.0.0.1:{self.port}"],
+            [self.binary, "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"],
             stdin=subprocess.DEVNULL, stdout=open(self.log, "a"), stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 30
         while True:
@@ -155,6 +173,10 @@ class Millrace:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise Failure(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}")
+
+    def crash(self):
+        self.process.kill()
+        self.process.wait()
 
     def create(self, name, config):
         self.request("POST", "/connectors", {"name": name, "config": config})

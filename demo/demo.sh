@@ -341,7 +341,7 @@ printf '  %-22s %s\n' \
     'live' "$(commas "$live_changes") changes in $live_seconds s, the last one arrived $drain_seconds s after the end" \
     'lag, commit to commit' "median $lag_median ms, 99 % below $lag_99 ms, most $lag_max ms (all but the kill)" \
     'kill -9' "caught up $recovery_seconds s later" \
-    'source = target' "$equal"
+    'source and target' "$([ $equal = yes ] && echo equal || echo DIFFERENT)"
 if [ $equal = no ]; then
     fail "The first differences are in $logs/*.diff"
 fi
