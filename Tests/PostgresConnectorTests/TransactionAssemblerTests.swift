@@ -43,10 +43,10 @@ import Testing
         let isReady = try assembler.handOverIfReady()
         #expect(!isReady)
         #expect(feed.log.state.read { $0.bytes.isEmpty })
-        feed.isBusy = true
         // It was wanted in the middle, and so goes at the end.
         try take([Message.commit(10)], &assembler)
         #expect(feed.log.state.read { $0.commits.count } == 1)
+        feed.isBusy = true
         try take([Message.begin(20), Message.insert(5, ["b"]), Message.commit(20)], &assembler)
         let isReadyWhileBusy = try assembler.handOverIfReady()
         #expect(!isReadyWhileBusy)

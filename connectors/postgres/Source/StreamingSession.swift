@@ -188,19 +188,22 @@ struct StreamingSession: ~Copyable {
             pollfd(fd: output.durableEvent, events: Int16(POLLIN), revents: 0),
             pollfd(fd: control.event, events: Int16(POLLIN), revents: 0),
         ]
-        Self.wait(descriptors, timeout)
+        // A part of a large message is a sign of life too.
+        if Self.wait(descriptors, timeout) { link.feedback.didHear(now) }
     }
 
-    private static func wait(_ descriptors: [pollfd], _ nanoseconds: UInt64) {
+    /// Whether the first is readable.
+    private static func wait(_ descriptors: [pollfd], _ nanoseconds: UInt64) -> Bool {
         var descriptors = descriptors
         // Rounded up: a wait that is too short would turn in circles until the time has come.
         let milliseconds = Int32(clamping: (nanoseconds &+ 999_999) / 1_000_000)
-        guard poll(&descriptors, nfds_t(descriptors.count), milliseconds) > 0 else { return }
+        guard poll(&descriptors, nfds_t(descriptors.count), milliseconds) > 0 else { return false }
         if descriptors[1].revents != 0 {
             var count: UInt64 = 0
             // Non-blocking or just seen readable: returns at once.
             _ = read(descriptors[1].fd, &count, 8)
         }
+        return descriptors[0].revents != 0
     }
 
     // MARK: The end
@@ -209,7 +212,7 @@ struct StreamingSession: ~Copyable {
     /// the log ends.
     mutating func close() throws(ConnectorError) {
         // The rest of an open transaction is not ours to wait for.
-        if assembler.isBetweenTransactions { try assembler.handOver() }
+        if assembler.open == nil { try assembler.handOver() }
         try assembler.rollBack()
         let isDurable = try output.waitUntilDrained(timeout: .seconds(5))
         link.feedback.didBecomeDurable(output.durableLSN)

@@ -166,7 +166,12 @@ struct TransactionAssembler: ~Copyable {
             endLSN: transaction.isInParts ? transaction.info.endLSN : message.endLSN)
         if transaction.isInParts { noteIdle(message.endLSN) }
         committed(transaction.info)
-        if wantsHandOver || buffer.count >= Self.handOverBytes { try handOver() }
+        if buffer.count >= Self.partBytes {
+            try handOver()
+        } else if wantsHandOver || buffer.count >= Self.handOverBytes {
+            // A busy log gets more at once a little later.
+            _ = try handOverIfReady()
+        }
     }
 
     /// Bookkeeping of a transaction that is complete.
