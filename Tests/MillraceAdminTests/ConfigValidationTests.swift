@@ -51,13 +51,24 @@ import Testing
     }
 
     @Test(arguments: [
-        "snapshot.select.statement.overrides.public.t", "column.mask.with.10.chars", "money.fraction.digits",
-        "producer.override.linger.ms", "key.converter.schemas.enable", "skip.messages.without.change",
+        "snapshot.select.statement.overrides.public.t", "money.fraction.digits", "producer.override.linger.ms",
+        "key.converter.schemas.enable", "read.only",
     ])
     func propertiesThatReportsLeaveOutAreKnown(name: String) {
         let report = report([name: "1"])
-        #expect(report.errors.filter { !$0.contains("skip.messages") }.isEmpty)
+        #expect(report.errors.filter { !$0.contains("read.only") }.isEmpty)
         #expect(report.warnings.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("column.mask.with.10.chars", "public.t.c"), ("column.mask.hash.SHA-256.with.salt.x", "public.t.c"),
+        ("column.truncate.to.20.chars", "public.t.c"), ("converters", "c"), ("topic.delimiter", "_"),
+        ("snapshot.mode", "custom"), ("snapshot.query.mode", "custom"),
+    ])
+    func whatWouldChangeDataAndIsNotThereIsRefused(name: String, value: String) {
+        let errors = report([name: value]).errors
+        #expect(errors.count == 1)
+        #expect(errors.first?.contains(name) == true)
     }
 
     @Test func unlistedPropertiesAreCheckedToo() {

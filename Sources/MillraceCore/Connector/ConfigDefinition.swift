@@ -55,6 +55,8 @@ package struct ConfigKey: Sendable {
     /// Why a value has no effect here: said as a warning whenever the property is set. Nil: the property does what its
     /// documentation says.
     package var withoutEffect: String?
+    /// Why a value other than the default is an error: it would change data in a way that is not implemented.
+    package var refusedBecause: String?
     /// Further check of a value that is there: returns what is wrong with it, nil where nothing is.
     package var check: (@Sendable (String) -> String?)?
 
@@ -64,7 +66,7 @@ package struct ConfigKey: Sendable {
         displayName: String? = nil, dependents: [String] = [], allowedValues: [String] = [], oldValues: [String] = [],
         recommendedValues: [String]? = nil, isVisible: Bool = true, needsValue: Bool = false,
         excludedBy: String? = nil, range: ClosedRange<Int64>? = nil, withoutEffect: String? = nil,
-        check: (@Sendable (String) -> String?)? = nil, _ documentation: String
+        refusedBecause: String? = nil, check: (@Sendable (String) -> String?)? = nil, _ documentation: String
     ) {
         self.name = name
         self.type = type
@@ -85,6 +87,7 @@ package struct ConfigKey: Sendable {
         self.excludedBy = excludedBy
         self.range = range
         self.withoutEffect = withoutEffect
+        self.refusedBecause = refusedBecause
         self.check = check
     }
 }
@@ -104,18 +107,21 @@ package struct ConfigDefinition: Sendable {
     package var unlistedKeys: [ConfigKey]
     /// Patterns of further properties (`column.mask.with.(n).chars`): accepted, with the text after the prefix free.
     package var knownPrefixes: [String]
+    /// Beginnings of names that are known but would change data in a way that is not implemented, and why they are errors.
+    package var refusedPrefixes: [String: String]
     package var style: Style
     /// Whether converters and transforms say how this connector's events look. One that moves rows as they are has no
     /// use for them, and only warns of them.
     package var carriesEvents: Bool
 
     package init(
-        keys: [ConfigKey], unlistedKeys: [ConfigKey] = [], knownPrefixes: [String] = [], style: Style = .connect,
-        carriesEvents: Bool = true
+        keys: [ConfigKey], unlistedKeys: [ConfigKey] = [], knownPrefixes: [String] = [],
+        refusedPrefixes: [String: String] = [:], style: Style = .connect, carriesEvents: Bool = true
     ) {
         self.keys = keys
         self.unlistedKeys = unlistedKeys
         self.knownPrefixes = knownPrefixes
+        self.refusedPrefixes = refusedPrefixes
         self.style = style
         self.carriesEvents = carriesEvents
     }

@@ -171,6 +171,7 @@ package struct ConfigValidation: Sendable {
             ]
         }
         if let fault = enumerationFault(key, text, "String must be one of: ") { return [invalid(text, fault)] }
+        if let reason = refusal(key, text) { return [invalid(text, reason)] }
         return key.check?(text).map { [invalid(text, $0)] } ?? []
     }
 
@@ -193,6 +194,10 @@ package struct ConfigValidation: Sendable {
         return words + key.allowedValues.joined(separator: ", ")
     }
 
+    private func refusal(_ key: ConfigKey, _ text: String) -> String? {
+        text.trimmed.isEmpty || text.trimmed == key.defaultValue ? nil : key.refusedBecause
+    }
+
     private func debeziumErrors(_ key: ConfigKey) -> [String] {
         var faults: [String] = []
         let text = config[key.name] ?? key.defaultValue
@@ -200,6 +205,7 @@ package struct ConfigValidation: Sendable {
         if let text, config[key.name] != nil, !(key.needsValue && text.trimmed.isEmpty) {
             faults += [debeziumTypeFault(text, key.type), key.check?(text)].compactMap { $0 }
             if let fault = enumerationFault(key, text, "Value must be one of ") { faults.append(fault) }
+            if let reason = refusal(key, text) { faults.append(reason) }
         }
         if let other = key.excludedBy, config[other] != nil, config[key.name] != nil {
             faults.append("\"\(other)\" is already specified")
@@ -235,6 +241,11 @@ package struct ConfigValidation: Sendable {
         let knownSet = Set(known)
         let prefixes = CommonProperties.knownPrefixes + definition.knownPrefixes
         for name in config.values.keys.sorted() where !knownSet.contains(name) {
+            if let refused = definition.refusedPrefixes.first(where: { name.hasPrefix($0.key) }) {
+                let shown = known.first { $0.hasPrefix(refused.key) }
+                report.add([ConfigFinding(shown, "The property '\(name)' cannot be used: \(refused.value)")])
+                continue
+            }
             if prefixes.contains(where: { name.hasPrefix($0) }) { continue }
             guard let meant = PropertyNames.likelyMeant(name, among: known) else {
                 warn(name, "is not a property that this connector knows; it is kept, and has no effect")

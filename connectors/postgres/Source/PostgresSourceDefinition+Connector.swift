@@ -110,6 +110,7 @@ extension PostgresSourceDefinition {
             "incremental.snapshot.watermarking.strategy", .string, default: "INSERT_INSERT", importance: .low,
             group: connector, order: 23, width: .medium, displayName: "Incremental snapshot watermarking strategy",
             allowedValues: ["insert_delete", "insert_insert"],
+            withoutEffect: "there are no incremental snapshots yet",
             "How Debezium marks the chunks of an incremental snapshot."),
         ConfigKey(
             "internal.log.position.check.enable", .boolean, default: "true", group: connector, order: 24,
@@ -120,11 +121,12 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "internal.advanced.metrics.enable", .boolean, default: "false", group: connector, order: 25,
             width: .medium, displayName: "Enable/Disable advance metrics",
+            withoutEffect: "all metrics are always there",
             "More metrics in Debezium."),
         ConfigKey(
             "connection.validation.timeout.ms", .long, default: "60000", importance: .low, group: connector,
             order: 26, width: .short, displayName: "Connection validation timeout (ms)",
-            check: ConfigCheck.positiveLong,
+            withoutEffect: "validation takes as long as the connection does", check: ConfigCheck.positiveLong,
             "How long validation may wait for the database, in milliseconds."),
         ConfigKey(
             "executor.shutdown.timeout.ms", .long, default: "4000", group: connector, order: 27, width: .medium,

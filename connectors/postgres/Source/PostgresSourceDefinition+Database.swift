@@ -30,7 +30,8 @@ extension PostgresSourceDefinition {
             "Database to read."),
         ConfigKey(
             "database.query.timeout.ms", .int, default: "600000", importance: .low, group: postgres, order: 7,
-            displayName: "Query timeout", check: ConfigCheck.nonNegativeInteger,
+            displayName: "Query timeout", withoutEffect: "queries of our own are short, and end with the connection",
+            check: ConfigCheck.nonNegativeInteger,
             "Longest time that one of our own queries may take, in milliseconds; 0 for no limit. The full "
                 + "load is not limited by it."),
         ConfigKey(
@@ -73,8 +74,6 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "database.initial.statements", .string, importance: .low, group: postgres, order: 16, width: .long,
             displayName: "Initial statements",
-            withoutEffect:
-                "the sessions are pinned to settings that keep values exact; put other settings on the role with ALTER ROLE … SET",
             "SQL statements to run on every new connection, separated by semicolons; write two for one."),
         ConfigKey(
             "database.sslmode", .string, default: "prefer", group: postgres, order: 17, width: .medium,
@@ -135,7 +134,8 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "skipped.operations", .list, default: "t", importance: .low, group: postgres, order: 30, width: .short,
             displayName: "Skipped Operations",
-            "Operations that are left out: c, u, d, t, comma-separated, or none."),
+            "Operations that are left out: c, u, d, t, comma-separated, or none. Unless it is set none is: to skip "
+                + "truncates, Debezium's default, would leave a copied table unequal."),
         ConfigKey(
             "lsn.flush.mode", .string, importance: .low, group: postgres, order: 31, width: .short,
             displayName: "LSN flush mode", allowedValues: ["connector_and_driver", "connector", "manual"],

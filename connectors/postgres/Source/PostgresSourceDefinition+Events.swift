@@ -6,11 +6,12 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "converters", .string, importance: .low, group: events, order: 1, width: .medium,
             displayName: "List of prefixes defining custom values converters.",
-            withoutEffect: "a Java class cannot be used here",
+            refusedBecause: "custom converters are Java classes, which cannot be used here",
             "Names of custom converters, Java classes."),
         ConfigKey(
             "post.processors", .string, importance: .low, group: events, order: 2, width: .medium,
-            displayName: "List of change event post processors.", withoutEffect: "a Java class cannot be used here",
+            displayName: "List of change event post processors.",
+            refusedBecause: "post processors are Java classes, which cannot be used here",
             "Names of post processors, Java classes."),
         ConfigKey(
             "tombstones.on.delete", .boolean, default: "true", group: events, order: 3, width: .short,
@@ -20,15 +21,16 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "heartbeat.interval.ms", .int, default: "0", group: events, order: 4, width: .medium,
             displayName: "Connector heartbeat interval (milli-seconds)", check: ConfigCheck.nonNegativeInteger,
-            "Pause between heartbeat events, in milliseconds; 0 for none. An idle publication does not need "
-                + "them here."),
+            "Pause between two runs of heartbeat.action.query, in milliseconds; 0 for none. An idle "
+                + "publication needs no heartbeat here: its slot goes on by itself."),
         ConfigKey(
             "heartbeat.topics.prefix", .string, default: "__debezium-heartbeat", importance: .low, group: events,
             order: 5, width: .medium, displayName: "A prefix used for naming of heartbeat topics",
-            "Prefix of the topic of heartbeat events."),
+            withoutEffect: "no heartbeat events are written",
+            "Prefix of the topic of heartbeat events in Debezium."),
         ConfigKey(
             "signal.data.collection", .list, group: events, order: 6, width: .medium,
-            displayName: "Signaling data collection",
+            displayName: "Signaling data collection", withoutEffect: "there are no signals yet",
             "Table through which Debezium takes signals."),
         ConfigKey(
             "signal.poll.interval.ms", .long, default: "5000", group: events, order: 7, width: .short,
@@ -41,14 +43,15 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "topic.naming.strategy", .class, default: "io.debezium.schema.SchemaTopicNamingStrategy", group: events,
             order: 9, width: .medium, displayName: "Topic naming strategy class",
+            refusedBecause: "only the default is implemented: <topic.prefix>.<schema>.<table>",
             "Java class that names topics. Only <topic.prefix>.<schema>.<table> is implemented."),
         ConfigKey(
             "notification.enabled.channels", .list, group: events, order: 10, width: .long,
-            displayName: "Enabled notification channels names",
+            displayName: "Enabled notification channels names", withoutEffect: "there are no notifications yet",
             "Channels through which Debezium sends notifications."),
         ConfigKey(
             "notification.sink.topic.name", .string, importance: .high, group: events, order: 11, width: .long,
-            displayName: "Notification topic name",
+            displayName: "Notification topic name", withoutEffect: "there are no notifications yet",
             "Topic for notifications."),
         ConfigKey(
             "transaction.metadata.factory", .class,
@@ -59,7 +62,7 @@ extension PostgresSourceDefinition {
             "Java class that makes transaction metadata."),
         ConfigKey(
             "custom.metric.tags", .list, importance: .low, group: events, order: 13, width: .medium,
-            displayName: "Customize metric tags",
+            displayName: "Customize metric tags", withoutEffect: "metrics have the labels of docs/ADMIN_API.md",
             "Tags for metrics, as name=value."),
         ConfigKey(
             "column.include.list", .list, group: events, order: 14, width: .long, displayName: "Include Columns",
@@ -107,18 +110,18 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "column.mask.hash.([^.]+).with.salt.(.+)", .string, group: events, order: 23, width: .long,
             displayName: "Mask Columns Using Hash and Salt",
-            "Columns to show as a hash."),
+            "Columns to show as a hash. Not implemented: refused."),
         ConfigKey(
             "column.mask.with.(d+).chars", .string, group: events, order: 24,
             displayName: "Mask Columns With n Asterisks",
-            "Columns to show as n asterisks."),
+            "Columns to show as n asterisks. Not implemented: refused."),
         ConfigKey(
             "column.truncate.to.(d+).chars", .int, group: events, order: 25,
             displayName: "Truncate Columns To n Characters",
-            "Columns to cut to n characters."),
+            "Columns to cut to n characters. Not implemented: refused."),
         ConfigKey(
             "include.schema.comments", .boolean, default: "false", group: events, order: 26, width: .short,
-            displayName: "Include Table and Column Comments",
+            displayName: "Include Table and Column Comments", withoutEffect: "comments are not read",
             "Whether schemas of events carry comments of tables and columns."),
         ConfigKey(
             "column.propagate.source.type", .list, group: events, order: 27,

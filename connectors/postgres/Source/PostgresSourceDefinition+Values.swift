@@ -38,9 +38,10 @@ extension PostgresSourceDefinition {
             allowedValues: [
                 "always", "initial_only", "configuration_based", "when_needed", "initial", "custom", "no_data",
             ],
-            oldValues: ["never"],
+            oldValues: ["never"], check: notImplemented("custom", "configuration_based"),
             "When to do a full load: initial (once), initial_only (once, then stop), no_data (never; formerly "
-                + "never), always (at every start), when_needed (also if the slot has lost the position)."),
+                + "never), always (at every start), when_needed (also if the slot has lost the position). custom "
+                + "and configuration_based are not implemented."),
         ConfigKey(
             "snapshot.isolation.mode", .string, default: "serializable", importance: .low, group: connector,
             order: 46, width: .short, displayName: "Snapshot isolation mode",
@@ -51,7 +52,8 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "snapshot.query.mode", .string, default: "select_all", importance: .low, group: connector, order: 47,
             width: .short, displayName: "Snapshot query mode", allowedValues: ["custom", "select_all"],
-            "Whether the full load selects all columns or asks a Java class."),
+            check: notImplemented("custom"),
+            "How the full load reads a table. Only select_all is implemented."),
         ConfigKey(
             "snapshot.query.mode.custom.name", .string, group: connector, order: 48, width: .medium,
             displayName: "Snapshot Query Mode Custom Name", withoutEffect: "a Java class cannot be used here",
@@ -63,7 +65,9 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "snapshot.locking.mode", .string, default: "none", importance: .low, group: connector, order: 50,
             width: .short, displayName: "Snapshot locking mode", allowedValues: ["shared", "custom", "none"],
-            "How Debezium locks tables during the full load. Millrace takes no locks beyond those of a query."),
+            check: notImplemented("custom"),
+            "How Debezium locks tables during the full load. Millrace takes no locks beyond those of a query; "
+                + "custom is not implemented."),
         ConfigKey(
             "hstore.handling.mode", .string, default: "json", importance: .low, group: connector, order: 51,
             width: .medium, displayName: "HStore Handling", allowedValues: ["json", "map"],
@@ -88,7 +92,8 @@ extension PostgresSourceDefinition {
             "When Debezium reads a table definition again. Millrace follows the relation messages of pgoutput."),
         ConfigKey(
             "incremental.snapshot.chunk.size", .int, default: "1024", group: connector, order: 56, width: .medium,
-            displayName: "Incremental snapshot chunk size", check: ConfigCheck.positiveInteger,
+            displayName: "Incremental snapshot chunk size", withoutEffect: "there are no incremental snapshots yet",
+            check: ConfigCheck.positiveInteger,
             "Rows per chunk of an incremental snapshot."),
         ConfigKey(
             "unavailable.value.placeholder", .string, default: "__debezium_unavailable_value", group: connector,

@@ -7,10 +7,21 @@ package enum PostgresSourceDefinition {
         keys: databaseKeys + connectorKeys + valueKeys + eventKeys + logKeys,
         unlistedKeys: unlistedKeys,
         knownPrefixes: [
-            "snapshot.select.statement.overrides.", "column.mask.hash.", "column.mask.with.", "column.truncate.to.",
+            "snapshot.select.statement.overrides.",
             "converters.", "post.processors.", "driver.", "internal.", "signal.", "notification.",
         ],
+        refusedPrefixes: [
+            "column.mask.hash.": masking, "column.mask.with.": masking, "column.truncate.to.": masking,
+        ],
         style: .debezium)
+
+    /// To leave values as they are where somebody wants them hidden would be a leak.
+    private static let masking = "values are not masked or cut yet; column.exclude.list leaves columns out"
+
+    /// Values of an enumeration that exist in Debezium only.
+    static func notImplemented(_ values: String...) -> @Sendable (String) -> String? {
+        { value in values.contains(value.trimmed.lowercased()) ? "\(value) is not implemented" : nil }
+    }
 
     static let postgres = "Postgres"
     static let connector = "Connector"
@@ -46,15 +57,21 @@ package enum PostgresSourceDefinition {
             "Java class that makes connections."),
         ConfigKey(
             "skip.messages.without.change", .boolean, default: "false",
+            withoutEffect: "updates that change nothing are kept",
             "Whether updates that change no kept column are left out; needs REPLICA IDENTITY FULL."),
         ConfigKey("money.fraction.digits", .short, default: "2", "Digits behind the point that money has in events."),
-        ConfigKey("topic.delimiter", .string, default: ".", "What stands between the parts of a topic's name."),
+        ConfigKey(
+            "topic.delimiter", .string, default: ".", refusedBecause: "only the default is implemented",
+            "What stands between the parts of a topic's name."),
         ConfigKey("topic.cache.size", .int, default: "10000", "Names of topics kept in memory by Debezium."),
         ConfigKey("topic.transaction", .string, default: "transaction", "Last part of the transaction topic's name."),
         ConfigKey(
             "topic.heartbeat.prefix", .string, default: "__debezium-heartbeat",
+            withoutEffect: "no heartbeat events are written",
             "First part of the heartbeat topic's name."),
-        ConfigKey("topic.heartbeat.name", .string, "Name of the heartbeat topic."),
+        ConfigKey(
+            "topic.heartbeat.name", .string, withoutEffect: "no heartbeat events are written",
+            "Name of the heartbeat topic."),
         ConfigKey(
             "field.name.adjustment.mode", .string, default: "none", allowedValues: ["none", "avro", "avro_unicode"],
             "How names of fields are adjusted for Avro."),
