@@ -70,7 +70,7 @@ struct LoadedTables {
             while let record = try reader.next() {
                 switch record {
                 case .begin(let info):
-                    try require(info.flags == .snapshot && info.xid == 0, "flags of \(info)")
+                    try require(info.flags == .snapshot && info.xid > 0, "flags of \(info)")
                     try require(info.commitLSN == consistentLSN && info.endLSN == consistentLSN, "LSN of \(info)")
                     try require(info.firstOrdinal == ordinal, "ordinal \(info.firstOrdinal) instead of \(ordinal)")
                     inTransaction = 0

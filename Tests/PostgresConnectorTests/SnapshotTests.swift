@@ -203,6 +203,34 @@ struct SnapshotRun {
         try run.exporter.execute("SELECT pg_export_snapshot()", "export").scalar ?? ""
     }
 
+    @Test func aLostSnapshotAndALostConnectionAreTriedAgain() throws {
+        let database = try TestDatabase(
+            "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 10)")
+        let lost = try SnapshotRun(database)
+        try lost.exporter.execute("COMMIT", "export")
+        let error = #expect(throws: ConnectorError.self) { try lost.snapshot.run() }
+        #expect(error?.code == "snapshot_lost")
+        #expect(error?.kind == .transient)
+
+        // The reader waits for a lock when its process is ended.
+        let cut = try SnapshotRun(database)
+        let locker = try database.connect()
+        try locker.execute("BEGIN; LOCK TABLE public.a", "lock")
+        let result = Monitor<ConnectorError?>(nil)
+        let snapshot = cut.snapshot
+        let thread = WorkerThread("load") {
+            do throws(ConnectorError) { try snapshot.run() } catch { result.update { $0 = error } }
+        }
+        _ = try eventually("the reader waits", within: .seconds(20)) { () -> Bool? in
+            try database.scalar(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+                    + " AND wait_event_type = 'Lock'") == "1" ? true : nil
+        }
+        #expect(thread.join(for: .seconds(20)))
+        #expect(result.read { $0?.kind } == .transient)
+        try locker.execute("ROLLBACK", "unlock")
+    }
+
     @Test func aBusyLogIsAskedAgain() throws {
         let database = try TestDatabase(
             "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 10)")

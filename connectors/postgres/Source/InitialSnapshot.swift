@@ -42,14 +42,19 @@ package final class InitialSnapshot: Sendable {
         do throws(PostgresError) {
             // Holds the snapshot for as long as the load runs: the readers come and go.
             coordinator = try options.connect()
-            snapshot = try importSnapshot(coordinator)
-            plan = SnapshotPlan(tables, options: options, serverVersion: coordinator.serverVersion)
         } catch {
             throw error.connectorError
         }
         try control.add(coordinator)
+        defer { control.release() }
+        try SnapshotReader.begin(coordinator, snapshotName)
+        do throws(PostgresError) {
+            snapshot = try exportSnapshot(coordinator)
+            plan = SnapshotPlan(tables, options: options, serverVersion: coordinator.serverVersion)
+        } catch {
+            throw control.isStopped ? .stopped : error.connectorError
+        }
         try load(plan, snapshot)
-        if coordinator.isBroken { throw coordinator.connectionError("hold the snapshot").connectorError }
     }
 
     /// Makes `run` throw `stopped` soon. Callable from any thread, before `run` too.
@@ -64,15 +69,11 @@ package final class InitialSnapshot: Sendable {
         var xid: UInt32
     }
 
-    /// Opens the transaction that holds the snapshot, and exports it anew: the readers do not depend on the slot's
-    /// connection.
-    private func importSnapshot(_ connection: PostgresConnection) throws(PostgresError) -> Snapshot {
-        try connection.execute(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT "
-                + Quoting.literal(snapshotName), "take the slot's snapshot")
+    /// Exports the snapshot that `connection` has taken anew: the readers do not depend on the slot's connection.
+    private func exportSnapshot(_ connection: PostgresConnection) throws(PostgresError) -> Snapshot {
         let result = try connection.execute(
             "SELECT pg_export_snapshot(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1, "
-                + "(extract(epoch FROM now()) * 1000000)::bigint", "take the slot's snapshot")
+                + "(extract(epoch FROM now()) * 1000000)::bigint", "export the snapshot of the full load")
         let row = result.rows.first ?? []
         let xid = row.dropFirst().first.flatMap { $0 }.flatMap { UInt64($0) } ?? 0
         return Snapshot(

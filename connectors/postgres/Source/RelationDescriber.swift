@@ -43,8 +43,10 @@ package final class RelationDescriber {
             connection = open
         } else {
             connection = try options.connect()
+            try Catalog.prepare(connection)
             self.connection = connection
         }
-        return try Catalog.read(connection, tables: [message.oid], messageColumns: message.columns)
+        return try Catalog.read(
+            connection, tables: [message.oid], messageColumns: message.columns, isPrepared: true)
     }
 }

@@ -23,12 +23,17 @@ final class SnapshotControl: Sendable {
         }
     }
 
-    /// A connection that `stop` cuts. Throws `stopped` if that has happened already.
+    /// A connection that `stop` cuts, kept open until `release`. Throws `stopped` if that has happened already.
     func add(_ connection: PostgresConnection) throws(ConnectorError) {
         try state.update { state throws(ConnectorError) in
             if state.isStopped { throw .stopped }
             state.connections.append(connection)
         }
+    }
+
+    /// Lets go of the connections, and so of the snapshot: the server need not keep old rows any longer.
+    func release() {
+        state.update { $0.connections = [] }
     }
 
     /// The first error wins: those that the others report afterwards come from being stopped.

@@ -49,10 +49,8 @@ final class SnapshotReader: Sendable {
         let table = tables[piece.table]
         let operation = "load \(table.name.qualified)"
         try writer.beginPiece(piece.table)
+        try Self.begin(connection, snapshotName)
         do throws(PostgresError) {
-            try connection.execute(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT "
-                    + Quoting.literal(snapshotName), operation)
             try connection.startCopyOut(piece.sql, operation)
         } catch {
             throw Self.error(error, table)
@@ -67,6 +65,22 @@ final class SnapshotReader: Sendable {
         }
         try checkUnmoved(piece, table, rows, rewritten)
         try writer.endPiece(piece.table)
+    }
+
+    /// Opens a transaction that sees the exported snapshot `name`.
+    static func begin(_ connection: PostgresConnection, _ name: String) throws(ConnectorError) {
+        do throws(PostgresError) {
+            try connection.execute(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " + Quoting.literal(name),
+                "take the snapshot of the full load")
+        } catch {
+            // Nobody holds it any more: an invalid identifier, or a process that is gone (snapmgr.c).
+            guard ["22023", "42704", "55000"].contains(error.sqlState) else { throw error.connectorError }
+            throw ConnectorError(
+                .transient, code: "snapshot_lost",
+                "the snapshot of the full load is gone (\(error.message)); the full load starts over",
+                foreignCode: error.sqlState)
+        }
     }
 
     /// Returns the number of rows.
