@@ -48,6 +48,15 @@ import Testing
         #expect(Retention().trimOffset(segments(4), needed: 250, isUnderPressure: false) == nil)
     }
 
+    @Test func theLogLeavesRoomForTheCatalog() {
+        #expect(DiskReserve.isReached(free: 0, capacity: 0) == false)
+        #expect(DiskReserve.isReached(free: 15 << 20, capacity: 1 << 40))
+        #expect(!DiskReserve.isReached(free: 16 << 20, capacity: 1 << 40))
+        #expect(DiskReserve.isReached(free: 2 << 20, capacity: 24 << 20))
+        #expect(!DiskReserve.isReached(free: 3 << 20, capacity: 24 << 20))
+        #expect(!DiskReserve.isReached(on: "/nowhere/at/all"))
+    }
+
     @Test func settingsComeFromTheSourcesProperties() {
         let settings = LogSettings(
             ConnectorConfig([

@@ -39,10 +39,12 @@ extension LogReader: BatchReader {}
 /// The change log on disk. Readers are not held up by writers; writers take turns.
 final class DiskLog: ReplicationLog {
     private let log: FileChangeLog
+    private let directory: String
     /// Held while something is written, for as long as an fsync takes: only for threads that may wait that long.
     private let writing = Monitor(())
 
     init(directory: String, options: LogOptions) throws(LogError) {
+        self.directory = directory
         log = try FileChangeLog.open(directory: directory, options: options, storage: FileStorage())
     }
 
@@ -76,6 +78,7 @@ final class DiskLog: ReplicationLog {
     }
 
     func append(_ buffer: RecordBuffer) throws(LogError) {
+        guard !DiskReserve.isReached(on: directory) else { throw .noSpace(path: directory) }
         try writing.read { _ throws(LogError) in try log.append(buffer) }
     }
 
