@@ -100,6 +100,15 @@ struct RowChangeTests {
             insert into plain (v) values (6);
             """)
         try shop.requireEqual("orders", "plain")
+        // The sequences follow when there is nothing else to do.
+        try eventually("the sequences of the target have followed", state: { shop.situation() }) {
+            try shop.targetValue(
+                """
+                select pg_sequence_last_value(pg_get_serial_sequence('orders', 'id')) >= 100
+                    and pg_sequence_last_value(pg_get_serial_sequence('orders', 'number')) >= 100
+                    and pg_sequence_last_value(pg_get_serial_sequence('plain', 'id')) >= 60
+                """) == "t"
+        }
         // As after a switch to the target: the application inserts there, without a duplicate key.
         let insert = "insert into orders (note) values ('there') returning id > 100, number > 100"
         #expect(try shop.targetValue(insert) == "t|t")
