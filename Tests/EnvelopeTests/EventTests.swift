@@ -138,6 +138,13 @@ import Testing
         #expect(error?.message.contains(name) == true)
     }
 
+    @Test func aSinksConverterStandsInForOneThatIsNotThere() throws {
+        let avro = ["value.converter": "io.confluent.connect.avro.AvroConverter", "transforms": "unwrap"]
+        #expect(throws: ConnectorError.self) { try EnvelopeOptions.test(avro) }
+        let own = ["value.converter": "org.apache.kafka.connect.json.JsonConverter", "transforms": ""]
+        #expect(try EnvelopeOptions.test(avro, sink: own).value.includesSchema)
+    }
+
     @Test func theSequenceNamesTheLastCommitAlsoAfterARestart() throws {
         let builder = BatchBuilder()
         builder.relation(table)

@@ -128,6 +128,16 @@ import Testing
         #expect(failures > 4)
     }
 
+    @Test func theStatusCountsRowsByTable() throws {
+        let run = SinkRun(["format": "csv"])
+        let sink = try run.makeSink()
+        try run.deliver(batches(), to: sink)
+        #expect(sink.status().changes == 8)
+        #expect(sink.status().transactions == 4)
+        #expect(sink.status().changesByTable == ["public.a": 4, "public.b": 4])
+        sink.stop()
+    }
+
     @Test func aDamagedManifestIsRefused() throws {
         let run = SinkRun(["format": "csv"])
         run.storage.put("/out/.srv.commit", "millrace csv commit 1\n1\n")

@@ -10,9 +10,12 @@ import Testing
     private let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../connectors/files")
         .standardized
 
-    private func make(_ config: [String: String], topics: TopicSelection = .all, prefix: String = "srv") throws {
+    private func make(
+        _ config: [String: String], topics: TopicSelection = .all, prefix: String = "srv",
+        source: [String: String] = [:]
+    ) throws {
         let context = TaskContext(connectorName: "files", taskID: 0, logger: Logger(label: "test"))
-        let source = SourceDescription(connectorName: "s", topicPrefix: prefix, config: ConnectorConfig([:]))
+        let source = SourceDescription(connectorName: "s", topicPrefix: prefix, config: ConnectorConfig(source))
         _ = try FileSinkPlugin().makeSink(ConnectorConfig(config), source: source, topics: topics, context)
     }
 
@@ -48,6 +51,14 @@ import Testing
         let error = #expect(throws: ConnectorError.self) { try make(["path": "/out"].merging([name: value]) { $1 }) }
         #expect(error?.kind == .configuration)
         #expect(error?.message.contains(word) == true)
+    }
+
+    @Test(arguments: ["jsonl", "csv"])
+    func valuesThatTheSourceMasksAreNotWrittenInTheClear(_ format: String) throws {
+        let error = #expect(throws: ConnectorError.self) {
+            try make(["path": "/out", "format": format], source: ["column.mask.with.5.chars": "public.t.secret"])
+        }
+        #expect(error?.code == "unsupported_property")
     }
 
     @Test func tooLongAPrefixIsRefusedBeforeAnyFileIsWritten() {

@@ -82,7 +82,7 @@ package struct EnvelopeOptions: Sendable {
         self.taskID = taskID
         transactionTopic = "\(source.topicPrefix).\(source.config["topic.transaction"] ?? "transaction")"
         messageTopic = "\(source.topicPrefix).message"
-        for finding in EnvelopeOptions.refusals(source.config) + EnvelopeOptions.refusals(sink) {
+        for finding in EnvelopeOptions.refusals(source.config, overriddenBy: sink) {
             throw ConnectorError(
                 .configuration, code: "unsupported_property", "\(finding.property ?? ""): \(finding.message)")
         }

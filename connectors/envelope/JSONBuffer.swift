@@ -11,7 +11,8 @@ import Musl
 package final class JSONBuffer: @unchecked Sendable {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
-    package private(set) var count = 0
+    private var used = 0
+    package var count: Int { used }
 
     package init(capacity: Int = 1 << 12) {
         self.capacity = max(capacity, 64)
@@ -22,7 +23,7 @@ package final class JSONBuffer: @unchecked Sendable {
         base.deallocate()
     }
 
-    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: used) }
 
     package subscript(range: Range<Int>) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: bytes[range])
@@ -30,13 +31,13 @@ package final class JSONBuffer: @unchecked Sendable {
 
     /// Forgets what lies behind `count`.
     package func truncate(to count: Int) {
-        precondition(count >= 0 && count <= self.count, "a buffer is only ever made shorter")
-        self.count = count
+        precondition(count >= 0 && count <= used, "a buffer is only ever made shorter")
+        used = count
     }
 
     /// Forgets the content. Memory above `keeping` bytes is given back.
     package func removeAll(keeping limit: Int = 8 << 20) {
-        count = 0
+        used = 0
         if capacity > limit {
             base.deallocate()
             capacity = 1 << 12
@@ -47,19 +48,19 @@ package final class JSONBuffer: @unchecked Sendable {
     /// Room for `byteCount` bytes; `advance(by:)` says how many were written.
     @inline(__always)
     func reserve(_ byteCount: Int) -> UnsafeMutableRawPointer {
-        if capacity &- count < byteCount { grow(byteCount) }
-        return base + count
+        if capacity &- used < byteCount { grow(byteCount) }
+        return base + used
     }
 
     @inline(__always)
     func advance(by byteCount: Int) {
-        count &+= byteCount
+        used &+= byteCount
     }
 
     private func grow(_ byteCount: Int) {
-        capacity = max(capacity * 2, count + byteCount)
+        capacity = max(capacity * 2, used + byteCount)
         let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
-        memcpy(larger, base, count)
+        memcpy(larger, base, used)
         base.deallocate()
         base = larger
     }
@@ -67,27 +68,28 @@ package final class JSONBuffer: @unchecked Sendable {
     @inline(__always)
     package func append(byte: UInt8) {
         reserve(1).storeBytes(of: byte, as: UInt8.self)
-        count &+= 1
+        used &+= 1
     }
 
     @inline(__always)
     package func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress else { return }
         memcpy(reserve(bytes.count), source, bytes.count)
-        count &+= bytes.count
+        used &+= bytes.count
     }
 
-    /// A stretch of this same buffer once more.
-    func append(copyOf range: Range<Int>) {
-        let target = reserve(range.count)
-        memcpy(target, base + range.lowerBound, range.count)
-        count &+= range.count
+    /// A piece of other bytes.
+    @inline(__always)
+    func append(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        guard let source = bytes.baseAddress else { return }
+        memcpy(reserve(range.count), source + range.lowerBound, range.count)
+        used &+= range.count
     }
 
     @inline(__always)
     package func append(_ text: StaticString) {
         memcpy(reserve(text.utf8CodeUnitCount), text.utf8Start, text.utf8CodeUnitCount)
-        count &+= text.utf8CodeUnitCount
+        used &+= text.utf8CodeUnitCount
     }
 
     /// For fragments that are made once.
@@ -102,7 +104,7 @@ package final class JSONBuffer: @unchecked Sendable {
         let target = reserve(20)
         let length = JSONBuffer.digitCount(value)
         JSONBuffer.writeDigits(value, length, target)
-        count &+= length
+        used &+= length
     }
 
     package func append(decimal value: Int64) {
@@ -114,7 +116,7 @@ package final class JSONBuffer: @unchecked Sendable {
     func append(decimal value: UInt64, width: Int) {
         let length = max(width, JSONBuffer.digitCount(value))
         JSONBuffer.writeDigits(value, length, reserve(length))
-        count &+= length
+        used &+= length
     }
 
     @inline(__always)

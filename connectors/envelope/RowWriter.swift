@@ -15,20 +15,23 @@ final class RowWriter {
         guard tuple.count == plan.columns.count else { throw plan.malformed() }
         var values = tuple.makeIterator()
         var oldValues = old?.tuple.makeIterator()
+        let text = plan.text.bytes
+        let columnPlans = plan.columns
         out.append(byte: 0x7B)
-        for index in plan.columns.indices {
+        for index in columnPlans.indices {
             guard let value = values.next() else { throw plan.malformed() }
             let oldValue = oldValues?.next()
-            guard let encoder = plan.columns[index].encoder else { continue }
-            out.append(plan.text[plan.columns[index].name])
+            let column = columnPlans[index]
+            guard let encoder = column.encoder else { continue }
+            out.append(text, column.name)
             switch value {
-            case .null: out.append(plan.text[plan.columns[index].null])
-            case .text(let text): try write(text, encoder, index, plan, out)
+            case .null: out.append(text, column.null)
+            case .text(let value): try write(value, encoder, index, plan, out)
             case .unchanged:
-                if case .text(let text)? = oldValue {
-                    try write(text, encoder, index, plan, out)
-                } else if let placeholder = plan.columns[index].unavailable {
-                    out.append(plan.text[placeholder])
+                if case .text(let value)? = oldValue {
+                    try write(value, encoder, index, plan, out)
+                } else if let placeholder = column.unavailable {
+                    out.append(text, placeholder)
                 } else {
                     throw plan.unavailable(index)
                 }

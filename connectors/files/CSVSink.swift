@@ -12,6 +12,8 @@ package final class CSVSink: Sink, @unchecked Sendable {
         let directory: String
         var file: OutputFile?
         var first: (lsn: LSN, ordinal: UInt64) = (.zero, 0)
+        /// Rows since the status was last brought up to date.
+        var newRows: UInt64 = 0
 
         init(_ relation: Relation, isWanted: Bool) {
             self.relation = relation
@@ -46,6 +48,7 @@ package final class CSVSink: Sink, @unchecked Sendable {
     private var info: TransactionInfo?
     private var ordinal: UInt64 = 0
     private var hasFailed = false
+    private var newTransactions: UInt64 = 0
 
     package init(
         _ options: FileSinkOptions, prefix: String, isWanted: @escaping (String) -> Bool, storage: any FileStorage,
@@ -117,10 +120,7 @@ package final class CSVSink: Sink, @unchecked Sendable {
             if !batch.endsInTransaction { try reach(batch.end) }
             try counters.checkInterruption()
             try commitIfDue()
-            counters.add {
-                $0.bytes += UInt64(batch.bytes.count)
-                if batch.lastCommitTime != nil { $0.transactions += 1 }
-            }
+            updateStatus(batch)
             return durable == before ? .accepted : durable.map { .durable(through: $0) } ?? .accepted
         } catch {
             hasFailed = true
@@ -157,6 +157,19 @@ package final class CSVSink: Sink, @unchecked Sendable {
 
     package func status() -> SinkStatus { counters.read() }
 
+    private func updateStatus(_ batch: ChangeBatch) {
+        counters.add { status in
+            status.bytes += UInt64(batch.bytes.count)
+            status.transactions += newTransactions
+            for table in tables.values where table.newRows > 0 {
+                status.changes += table.newRows
+                status.changesByTable[table.relation.qualifiedName, default: 0] += table.newRows
+                table.newRows = 0
+            }
+        }
+        newTransactions = 0
+    }
+
     // MARK: Records
 
     private func take(_ record: Record, _ offset: Int, _ batch: ChangeBatch) throws(ConnectorError) {
@@ -165,6 +178,7 @@ package final class CSVSink: Sink, @unchecked Sendable {
             self.info = info
             ordinal = info.firstOrdinal
         case .commit:
+            newTransactions += 1
             lastCommitEnd = info?.endLSN ?? lastCommitEnd
             try reach(batch.cursor(behind: offset, commitLSN: info?.commitLSN ?? .zero, ordinal: ordinal))
         case .relation(let bytes): try define(bytes)
@@ -247,6 +261,7 @@ package final class CSVSink: Sink, @unchecked Sendable {
         byteCount += file.buffer.count - before
         buffered += file.buffer.count - before
         isBehindBoundary = true
+        table.newRows += 1
         if buffered >= Self.bufferLimit {
             try spill()
         } else if file.buffer.count >= OutputFile.bufferLimit {

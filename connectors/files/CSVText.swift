@@ -57,13 +57,13 @@ enum CSVText {
         out.append(byte: operation)
         var values = tuple.makeIterator()
         var oldValues = old?.tuple.makeIterator()
-        for column in relation.columns {
+        for index in 0..<tuple.count {
             out.append(byte: 0x2C)
             let oldValue = oldValues?.next()
             switch values.next() {
             case .null, nil: break
             case .text(let text): append(text, to: out)
-            case .binary: throw failure("binary_format", column, relation, "the value is in binary format")
+            case .binary: throw failure("binary_format", index, relation, "the value is in binary format")
             case .unchanged:
                 if case .text(let text)? = oldValue {
                     append(text, to: out)
@@ -71,7 +71,7 @@ enum CSVText {
                     unavailable.withUnsafeBytes { append($0, to: out) }
                 } else {
                     throw failure(
-                        "unchanged_toast", column, relation,
+                        "unchanged_toast", index, relation,
                         "an update left the value unchanged and the source did not send it",
                         hint:
                             "ALTER TABLE \(relation.qualifiedName) REPLICA IDENTITY FULL, or set csv.unavailable.value")
@@ -82,10 +82,11 @@ enum CSVText {
     }
 
     private static func failure(
-        _ code: String, _ column: Column, _ relation: Relation, _ reason: String, hint: String? = nil
+        _ code: String, _ index: Int, _ relation: Relation, _ reason: String, hint: String? = nil
     ) -> ConnectorError {
         ConnectorError(
-            .data, code: code, "column \(column.name) of \(relation.qualifiedName): \(reason)", hint: hint)
+            .data, code: code, "column \(relation.columns[index].name) of \(relation.qualifiedName): \(reason)",
+            hint: hint)
     }
 
     /// Whether an update changed the columns that identify the row: then it is written as D and I, as one line could not

@@ -46,6 +46,10 @@ package struct FileSinkPlugin: SinkPlugin {
                 options, envelope, prefix: source.topicPrefix, isWanted: isWanted, storage: LocalStorage(),
                 logger: context.logger)
         case .csv:
+            if let masking = EnvelopeOptions.maskings(source.config).first {
+                throw ConnectorError(
+                    .configuration, code: "unsupported_property", "\(masking.property ?? ""): \(masking.message)")
+            }
             return CSVSink(
                 options, prefix: source.topicPrefix, isWanted: isWanted, storage: LocalStorage(), logger: context.logger
             )

@@ -21,6 +21,7 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
     private let counters = SinkCounters()
     /// Events per topic since the status was last brought up to date.
     private var newEvents: [UInt64] = []
+    private var newTransactions: UInt64 = 0
 
     private var sequence: UInt32 = 1
     private var logID: UInt64 = 0
@@ -132,6 +133,7 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
                 throw ConnectorError(.protocolViolation, code: "malformed_record", error.description)
             }
             guard let record else { break }
+            if case .commit = record { newTransactions += 1 }
             try encoder.encode(record, endingAt: records.offset, of: batch, into: events)
             if events.json.count >= Self.drainLimit { try drain() }
         }
@@ -197,8 +199,9 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
                 let table = topics[index].dropFirst(prefix.count + 1)
                 status.changesByTable[String(table), default: 0] += count
             }
-            if batch.lastCommitTime != nil { status.transactions += 1 }
+            status.transactions += newTransactions
         }
+        newTransactions = 0
         for index in newEvents.indices { newEvents[index] = 0 }
     }
 }
