@@ -220,11 +220,42 @@ import Testing
         #expect(finding.message.contains("ENCODING 'UTF8'"))
     }
 
-    @Test func walLevel() throws {
+    @Test func aSlotThatLostItsWAL() throws {
+        let database = try Self.database("CREATE TABLE a (id int PRIMARY KEY)")
+        try database.execute("SELECT pg_create_logical_replication_slot('lost', 'pgoutput')")
+        try database.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+        defer {
+            try? database.execute("ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf()")
+            try? database.execute("SELECT pg_drop_replication_slot('lost')")
+        }
+        try database.execute("SELECT pg_reload_conf()")
+        _ = try eventually("the slot is lost", within: .seconds(30)) { () -> Bool? in
+            try database.execute("CREATE TABLE b (); DROP TABLE b; SELECT pg_switch_wal(); CHECKPOINT")
+            let status = try database.scalar("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'lost'")
+            return status == "lost" ? true : nil
+        }
+        let finding = try Self.only(database, ["slot.name": "lost"])
+        #expect(finding.property == "slot.name")
+        #expect(finding.message.contains("lost WAL"))
+    }
+
+    @Test func walLevelAndStandby() throws {
         let server = try PostgresServer(settings: ["wal_level": "replica"])
+        defer { server.stop(.immediate) }
         let database = try TestDatabase("CREATE TABLE a (id int PRIMARY KEY)", server: server)
         let finding = try Self.only(database)
         #expect(finding.message.contains("ALTER SYSTEM SET wal_level = logical;"))
-        server.stop(.immediate)
+        try database.execute(
+            "ALTER SYSTEM SET wal_level = logical;\nCOPY (SELECT 1) TO PROGRAM 'touch standby.signal'")
+        try server.restart(.fast)
+        let standby = Preflight.findings(database.config())
+        #expect(standby.contains { $0.message.contains("standby") && $0.severity == .error })
+    }
+
+    @Test func versions() {
+        #expect(Preflight.version(120_022).first?.severity == .error)
+        #expect(Preflight.version(130_000) == [])
+        #expect(Preflight.version(180_001) == [])
+        #expect(Preflight.version(190_000).first?.severity == .warning)
     }
 }

@@ -32,7 +32,7 @@ package enum Preflight {
     static func findings(
         _ options: SourceOptions, _ connection: PostgresConnection
     ) throws(PostgresError) -> [ConfigFinding] {
-        var findings = version(connection)
+        var findings = version(connection.serverVersion)
         if findings.contains(where: { $0.severity == .error }) { return findings }
         let server = try PreflightServer(options, connection)
         findings += server.findings()
@@ -60,8 +60,8 @@ package enum Preflight {
     }
 
     /// Supported: 13 to 18. A later one is likely to do.
-    private static func version(_ connection: PostgresConnection) -> [ConfigFinding] {
-        let major = connection.serverVersion / 10_000
+    static func version(_ serverVersion: Int) -> [ConfigFinding] {
+        let major = serverVersion / 10_000
         if major < 13 {
             return [
                 ConfigFinding(
