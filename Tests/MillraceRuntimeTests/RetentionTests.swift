@@ -54,6 +54,7 @@ import Testing
         #expect(!DiskReserve.isReached(free: 16 << 20, capacity: 1 << 40))
         #expect(DiskReserve.isReached(free: 2 << 20, capacity: 24 << 20))
         #expect(!DiskReserve.isReached(free: 3 << 20, capacity: 24 << 20))
+        #expect(DiskReserve.isReached(free: 20 << 20, capacity: 1 << 40, adding: 5 << 20))
         #expect(!DiskReserve.isReached(on: "/nowhere/at/all"))
     }
 

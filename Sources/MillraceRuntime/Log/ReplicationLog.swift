@@ -78,7 +78,7 @@ final class DiskLog: ReplicationLog {
     }
 
     func append(_ buffer: RecordBuffer) throws(LogError) {
-        guard !DiskReserve.isReached(on: directory) else { throw .noSpace(path: directory) }
+        guard !DiskReserve.isReached(on: directory, adding: buffer.count) else { throw .noSpace(path: directory) }
         try writing.read { _ throws(LogError) in try log.append(buffer) }
     }
 
