@@ -145,6 +145,65 @@ import Testing
         #expect(sink.status().suspended.isEmpty)
     }
 
+    @Test func manyTablesInterleavedArrive() throws {
+        let fixture = try SinkFixture()
+        let sink = try fixture.start()
+        defer { sink.stop() }
+        let tables = (0..<60).map { Relation.table(UInt32(200 + $0), "t\($0)", [.int4("id", key: true), .text("v")]) }
+        let builder = fixture.builder()
+        for table in tables { builder.relation(table) }
+        builder.transaction(lsn: 100) {
+            for id in 0..<30 { for table in tables { $0.insert(table, [text(id), "a"]) } }
+            // One that is large, among small ones.
+            for id in 100..<400 { $0.insert(tables[7], [text(id), "a"]) }
+        }
+        builder.transaction(lsn: 200) {
+            for id in 0..<10 {
+                for table in tables { $0.delete(table, key: [text(id), nil]) }
+                for table in tables { $0.update(table, new: [text(id + 10), "b"]) }
+            }
+        }
+        _ = try sink.write(builder.build())
+        for (number, table) in tables.enumerated() {
+            #expect(
+                try fixture.query("select count(*), count(*) filter (where v = 'b') from \(table.name)")
+                    == "\(number == 7 ? 320 : 20)|10")
+        }
+        #expect(sink.status().changesByTable["public.t3"] == 50)
+    }
+
+    /// REPLICA IDENTITY FULL with a primary key: rows are found by the key, whatever the rest.
+    @Test(arguments: [3, 300]) func wholeOldRowsAreReadForTheirKey(rows: Int) throws {
+        let fixture = try SinkFixture()
+        let sink = try fixture.start()
+        defer { sink.stop() }
+        let columns = Self.people.columns
+        let full = Relation(
+            id: RelationID(12), namespace: "public", name: "people", topic: "srv.public.people", replicaIdentity: .full,
+            columns: columns, primaryKey: [0])
+        let builder = fixture.builder()
+        builder.relation(full).transaction(lsn: 100) {
+            for id in 0..<rows { $0.insert(full, [text(id), "a", "long"]) }
+        }
+        _ = try sink.write(builder.build())
+        builder.transaction(lsn: 200) {
+            for id in 0..<rows {
+                let old: [TestValue] = [text(id), "a", "long"]
+                switch id % 3 {
+                case 0: $0.update(full, old: old, new: [text(id), "b", .unchanged])
+                case 1: $0.update(full, old: old, new: [text(id + 1000), "c", .unchanged])
+                default: $0.delete(full, old: old)
+                }
+            }
+        }
+        _ = try sink.write(builder.build())
+        #expect(
+            try fixture.lines(
+                "select name, count(*), bool_and(note = 'long'), bool_and(id >= 1000) from people group by 1 order by 1"
+            )
+                == ["b|\(rows / 3)|t|f", "c|\(rows / 3)|t|t"])
+    }
+
     @Test func largeTransactionIsInvisibleUntilItsEnd() throws {
         let fixture = try SinkFixture()
         let sink = try fixture.start()

@@ -94,6 +94,32 @@ import Testing
         #expect(try fixture.query("select count(*) from good") == "24")
     }
 
+    @Test func catchingUpLeavesNewerDefinitionsAlone() throws {
+        let fixture = try SinkFixture()
+        try fixture.execute("create table bad (id int primary key, v int check (v > 0))")
+        let wider = Relation.table(30, "good", [.int4("id", key: true), .int4("v"), .text("w")])
+        let builder = fixture.builder()
+        builder.relation(Self.good).relation(Self.bad)
+        builder.transaction(lsn: 100) { $0.insert(Self.bad, ["1", "-1"]) }
+        builder.transaction(lsn: 200) { $0.insert(Self.good, ["1", "1"]) }
+        builder.relation(wider)
+        builder.transaction(lsn: 300) { $0.insert(wider, ["2", "2", "w"]) }
+        let first = builder.build()
+        let sink = try fixture.start()
+        _ = try sink.write(first)
+        builder.transaction(lsn: 400) { $0.insert(wider, ["3", "3", "w"]) }
+        let second = builder.build()
+        sink.stop()
+        try fixture.execute("alter table bad drop constraint bad_v_check")
+        let again = try fixture.makeSink()
+        #expect(try again.start(after: nil, logID: fixture.logID) == nil)
+        _ = try again.write(first)
+        #expect(try again.write(second) == .durable(through: second.end))
+        again.stop()
+        #expect(try fixture.lines("select id, v, w from good order by id") == ["1|1|", "2|2|w", "3|3|w"])
+        #expect(try fixture.query("select count(*) from bad") == "1")
+    }
+
     @Test func missingTableIsSuspendedWithItsDefinition() throws {
         let fixture = try SinkFixture()
         try fixture.execute("create table good (id int primary key, v int)")

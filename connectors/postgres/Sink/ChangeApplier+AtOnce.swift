@@ -8,7 +8,7 @@ extension ChangeApplier {
 
     /// Whether the records are few row changes of attached tables and nothing else that matters.
     func isPlain(_ range: Range<Int>) -> Bool {
-        guard appliedThrough == nil, retried.isEmpty, range.count <= Self.atOnceByteLimit, let batch else {
+        guard !isCatchingUp, range.count <= Self.atOnceByteLimit, let batch else {
             return false
         }
         var reader = RecordReader(

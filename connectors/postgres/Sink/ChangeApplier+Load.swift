@@ -39,6 +39,9 @@ extension ChangeApplier {
     }
 
     func writeLoad(_ table: SinkTable, _ target: TargetTable) throws(SinkFailure) {
+        if options.insertMode == .update && !target.key.isEmpty {
+            return try applyInOrder(table, table.pendingStart..<table.pendingEnd)
+        }
         if !table.loadsByUpsert {
             if try copyInserts(table, target) { return }
             table.loadsByUpsert = true

@@ -20,7 +20,8 @@ extension ChangeApplier {
     private func writeReduced(_ table: SinkTable, _ target: TargetTable) throws(SinkFailure) {
         guard let changes = table.changes else { return }
         let plan = ReducedPlan(changes, target, options)
-        try prepareStage(table, target)
+        // Before the savepoint, so that rolling back to it does not take the staging table away.
+        if plan.needsStage(from: stagingThreshold) { try prepareStage(table, target) }
         try savepoint()
         do {
             return try writeSets(table, target, plan, insertsCollide: false)
@@ -28,11 +29,14 @@ extension ChangeApplier {
             guard error.isRefusal else { throw .server(error) }
             try rollBackToSavepoint(target)
             if error.sqlState == "23505" && options.insertMode == .upsert && target.keyIsUnique {
+                let hadStage = target.hasStage
+                try prepareStage(table, target)
                 do {
                     return try writeSets(table, target, plan, insertsCollide: true)
                 } catch {
                     guard error.isRefusal else { throw .server(error) }
                     try rollBackToSavepoint(target)
+                    target.hasStage = hadStage
                 }
             }
         }
@@ -165,7 +169,6 @@ extension ChangeApplier {
 
     // MARK: Staging table and savepoint
 
-    /// Before the savepoint, so that rolling back to it does not take the staging table away.
     func prepareStage(_ table: SinkTable, _ target: TargetTable) throws(SinkFailure) {
         guard !target.hasStage else { return }
         try forTable(table) { () throws(PostgresError) in
@@ -243,6 +246,11 @@ struct ReducedPlan {
                 groupOfEntry[index] = UInt16(truncatingIfNeeded: group)
             }
         }
+    }
+
+    /// Whether some set is large enough for the staging table.
+    func needsStage(from threshold: Int) -> Bool {
+        deleteCount >= threshold || groups.contains { $0.count >= threshold }
     }
 
     @inline(__always)

@@ -22,6 +22,8 @@ final class ChangeApplier {
     var appliedThrough: UInt64?
     /// Tables whose suspension the last start ended on trial: where they stand.
     var retried: [RelationID: UInt64] = [:]
+    /// Whether parts of the log are in the target already, for some tables.
+    var isCatchingUp: Bool { appliedThrough != nil || !retried.isEmpty }
     /// Tables that stay suspended this time.
     var held: Set<RelationID> = []
     /// Below this number of changes of one table, single statements are faster than staging.
@@ -113,7 +115,7 @@ final class ChangeApplier {
         isSnapshot = info.flags.contains(.snapshot)
         transactionOffset = offset
         // Whether a table takes part can change from one transaction to the next while catching up.
-        if appliedThrough != nil || !retried.isEmpty { lastID = nil }
+        if isCatchingUp { lastID = nil }
     }
 
     /// The table of a change that is to be applied, ready for it; nil where the change is to be passed over.
@@ -138,11 +140,7 @@ final class ChangeApplier {
 
     private func findTable(_ id: RelationID) throws(SinkFailure) -> SinkTable? {
         guard let table = try tableOrNew(id), table.isSelected, !table.isSuspended else { return nil }
-        if let through = retried[id] {
-            if transactionOffset <= through { return nil }
-        } else if let appliedThrough, transactionOffset <= appliedThrough {
-            return nil
-        }
+        if isCatchingUp, let through = retried[id] ?? appliedThrough, transactionOffset <= through { return nil }
         if table.comparedInBatch != batchNumber {
             table.comparedInBatch = batchNumber
             if let relation = batchRelations[id] { try redefine(table, relation) }
@@ -203,8 +201,6 @@ final class ChangeApplier {
 
     private func redefine(_ table: SinkTable, _ relation: Relation) throws(SinkFailure) {
         guard relation.version != table.relation.version else { return }
-        // While catching up, definitions older than the target's must not bring it back.
-        if retried[table.id] == nil, let appliedThrough, transactionOffset <= appliedThrough { return }
         try flush(table)
         table.relation = relation
         table.target = nil
@@ -295,6 +291,7 @@ final class ChangeApplier {
             table.pendingPlace = place
             table.pendingIsLoad = isSnapshot
         }
+        if table.pendingCount < stagingThreshold { table.pendingOffsets.append(start) }
         table.pendingCount += 1
         table.pendingEnd = end
         count(table)

@@ -71,8 +71,7 @@ extension PostgresSink {
 
     /// Applies a stretch that ends behind a transaction, and commits.
     private func applyWhole(_ batch: ChangeBatch, _ session: SinkSession, _ range: Range<Int>) throws(SinkFailure) {
-        let isCatchingUp = session.applier.appliedThrough != nil || !session.applier.retried.isEmpty
-        if !isCatchingUp && range.upperBound == batch.bytes.count {
+        if !session.applier.isCatchingUp && range.upperBound == batch.bytes.count {
             if try session.applyAtOnce(range, cursor: batch.end) {
                 return committed(batch.end, session, bytes: range.count)
             }

@@ -17,6 +17,9 @@ final class SinkTable {
     var pendingStart = 0
     var pendingCount = 0
     var pendingPlace = LogPlace()
+    /// Where the records of the first pending changes begin, as long as they are few: so that those of a table among many
+    /// are found without walking the whole batch.
+    var pendingOffsets: [Int] = []
     /// Pending changes all are inserts: stretches of the batch that hold them, other tables' records among them.
     var pendingInsertsOnly = true
     /// Rows of a full load are read straight from the batch: from `pendingStart` to here.
@@ -45,6 +48,7 @@ final class SinkTable {
 
     func forgetPending() {
         pendingCount = 0
+        pendingOffsets.removeAll(keepingCapacity: true)
         pendingInsertsOnly = true
         pendingIsLoad = false
     }
