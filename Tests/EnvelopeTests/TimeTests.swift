@@ -47,6 +47,8 @@ import Testing
         #expect(try json(TypeOID.timestamp, "-infinity") == "-9223372036832400000")
         #expect(try json(TypeOID.timestamp, "infinity", mode: "nanoseconds") == "9223372036854775807")
         #expect(try json(TypeOID.timestamptz, "-infinity") == "\"-infinity\"")
+        #expect(try json(TypeOID.date, "infinity") == "2147483647")
+        #expect(try json(TypeOID.date, "-infinity") == "-2147483648")
         #expect(try json(TypeOID.date, "infinity", mode: "isostring") == "\"infinity\"")
     }
 

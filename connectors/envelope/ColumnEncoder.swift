@@ -57,8 +57,6 @@ enum EncodingFailure: Error {
     case notUTF8
     /// NaN or an infinity where only decimal digits fit.
     case notFinite
-    /// An infinite date as a number of days.
-    case infiniteDate
     /// Outside what 64 bits of nanoseconds hold.
     case outOfRange
     /// An array of several dimensions, where a schema says otherwise.

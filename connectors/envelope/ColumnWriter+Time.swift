@@ -4,7 +4,11 @@ extension ColumnWriter {
     ) throws(EncodingFailure) {
         switch encoder {
         case .date:
-            guard TimeText.infinity(text) == nil else { throw .infiniteDate }
+            if let infinity = TimeText.infinity(text) {
+                // PostgreSQL's own numbers for them (DATEVAL_NOEND, DATEVAL_NOBEGIN); finite dates end well before.
+                out.append(decimal: Int64(infinity == .positive ? Int32.max : Int32.min))
+                return
+            }
             guard let value = TimeText.date(text) else { throw .malformed }
             out.append(decimal: value.days)
         case .isoDate: try isoDate(text, out)

@@ -99,8 +99,6 @@ extension TablePlan {
                     "not_finite", "NaN and infinities have no place in decimals",
                     "set decimal.handling.mode=string or decimal.handling.mode=double"
                 )
-            case .infiniteDate:
-                ("infinite_date", "infinity is no number of days", "set time.precision.mode=isostring")
             case .outOfRange:
                 (
                     "out_of_range", "nanoseconds since 1970 do not reach that far",
