@@ -54,6 +54,14 @@ import Testing
         #expect(task.runner.snapshot.error == nil)
     }
 
+    @Test func aTaskThatStopsUnaskedHasFailed() throws {
+        let task = StubbornTask()
+        task.runner.start(name: "quitter") { () throws(ConnectorError) in throw .stopped }
+        #expect(task.runner.join(for: .seconds(10)))
+        #expect(task.runner.snapshot.phase == .failed)
+        #expect(task.runner.snapshot.error == .stopped)
+    }
+
     @Test func aTaskThatNeverStartedIsStoppedAtOnce() {
         #expect(TaskStopping.stop([StubbornTask()], within: .zero).isEmpty)
     }

@@ -88,7 +88,12 @@ final class SourceTask: Sendable {
         defer { end(source, writer) }
         // `requestStop` may have come before there was a source to tell.
         if runner.isStopping { source.stop() }
-        try source.run(into: writer)
+        do {
+            try source.run(into: writer)
+        } catch {
+            // Whatever the source says when it is stopped for this: the log is the reason.
+            throw host.failure ?? error
+        }
         if let failure = host.failure { throw failure }
     }
 

@@ -119,9 +119,8 @@ final class TaskRunner: Sendable {
         if state.read({ $0.madeProgress }) { policy.noteProgress() }
         let decision = policy.decide(after: error, random: Double.random(in: 0..<1))
         switch decision {
-        case .end:
-            return false
-        case .fail:
+        case .end, .fail:
+            // `.end` too: nobody asked this task to stop, or we would not be here.
             logger.error("task failed: \(error)")
             state.update {
                 $0.phase = .failed
