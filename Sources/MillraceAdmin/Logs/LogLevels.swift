@@ -48,7 +48,7 @@ package final class LogLevels: Sendable {
 
     /// Tells of a logger that exists, so that it is listed.
     func register(_ name: String) {
-        state.withLock { _ = $0.known.insert(name) }
+        if !name.isEmpty { state.withLock { _ = $0.known.insert(name) } }
     }
 
     /// What is in force for a logger: its own setting or that of the nearest one above.
