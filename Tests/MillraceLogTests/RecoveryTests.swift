@@ -181,6 +181,22 @@ import Testing
         #expect(try storage.list("/log").contains("notes.txt"))
     }
 
+    @Test func acknowledgedSpoolSurvivesWhateverTheCrashTakes() throws {
+        for seed in 0..<60 {
+            let storage = SimulatedStorage(seed: UInt64(seed))
+            let log = try open(storage)
+            let spool = try log.makeSpool(xid: 5)
+            try spool.append(rows(["x"], define: true))
+            try spool.append(rows(["y"]))
+            if seed % 2 == 0 { try log.append(transaction(100, ["a"], define: true)) }
+            try log.append(spool, transactionInfo(200, xid: 5))
+            let end = try log.flush()
+            let again = try open(storage.crash())
+            #expect(again.durable == end, "seed \(seed)")
+            #expect(try again.lines().contains("I 1 y"))
+        }
+    }
+
     @Test func crashAtEveryCallOfASpoolsAdoptionIsAllOrNothing() throws {
         var calls = 0
         repeat {

@@ -147,6 +147,32 @@ import Testing
         #expect(try log.lines().contains("I 1 later"))
     }
 
+    /// A subtransaction that changed the table and was rolled back: the source sends the old definition again, and no
+    /// reader may ever see the other one.
+    @Test(arguments: [0, 1 << 20]) func definitionThatWasRolledBackIsNotShownWhenAnotherFollows(memory: Int) throws {
+        let log = try open(memory: memory)
+        try log.append(transaction(50, ["before"], define: true))
+        let spool = try log.makeSpool(xid: 5)
+        try spool.append(rows(["kept"], relation: table(2), define: true))
+        let mark = try spool.mark()
+        try spool.append(rows(["gone"], relation: table(1, version: 2), define: true))
+        try spool.truncate(to: mark)
+        try spool.append(rows(["kept"], define: true))
+        try log.append(spool, transactionInfo(100, xid: 5))
+        let second = try log.makeSpool(xid: 6)
+        let start = try second.mark()
+        try second.append(rows(["gone"], relation: table(1, version: 3), define: true))
+        try second.truncate(to: start)
+        try log.append(second, transactionInfo(150, xid: 6))
+        try log.append(transaction(200, ["later"], define: true))
+        try log.flush()
+        let reader = try log.makeReader(after: nil)
+        while let batch = try reader.next(byteLimit: 1, timeout: .zero) {
+            if let known = batch.relations[RelationID(1)] { #expect(known.columns.first?.name == "v1") }
+        }
+        #expect(try log.lines().filter { $0.hasPrefix("I 1") } == ["I 1 before", "I 1 kept", "I 1 later"])
+    }
+
     @Test func discardedSpoolLeavesNothing() throws {
         let log = try open(memory: 0)
         let before = log.byteCount

@@ -15,8 +15,11 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
     private(set) var definitions: [(byteCount: UInt64, id: UInt32, record: [UInt8])] = []
     /// Definitions that `truncate` took away. The source, having sent them, may go on without sending them again.
     private(set) var dropped: [UInt32: [UInt8]] = [:]
+    private var defined: Set<UInt32> = []
+    /// Relations that records name.
     private(set) var used: Set<UInt32> = []
-    private var lastUsed: [RelationID] = []
+    /// Those of them that were not defined in the spool before.
+    private(set) var undefined: Set<UInt32> = []
     private var noted: UInt64 = 0
     private var isOver = false
 
@@ -74,35 +77,39 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
         // First make room, then take: after an error nothing has been taken.
         let limit = file == nil ? shared.options.spoolMemoryByteLimit : shared.options.frameByteLimit
         if memory.count > 0 && memory.count + buffer.count > limit { try spill() }
-        if buffer.usedRelations != lastUsed {
-            lastUsed = buffer.usedRelations
-            for relation in lastUsed { used.insert(relation.value) }
-        }
-        if !dropped.isEmpty { defineDropped(lastUsed) }
-        noteDefinitions(buffer.bytes)
+        if !dropped.isEmpty { defineDropped(buffer.bytes) }
+        noteRelations(buffer.bytes)
         memory.append(buffer.bytes)
         changeCount += buffer.changeCount
     }
 
     /// Repeats definitions that were taken away and are needed again.
-    private func defineDropped(_ relations: [RelationID]) {
-        for relation in relations {
-            guard let record = dropped[relation.value] else { continue }
+    private func defineDropped(_ records: UnsafeRawBufferPointer) {
+        for id in relationsUsedBeforeDefined(records, Set(dropped.keys)).sorted() where !defined.contains(id) {
+            guard let record = dropped[id] else { continue }
             record.withUnsafeBytes {
-                noteDefinitions($0)
+                noteRelations($0)
                 memory.append($0)
             }
         }
     }
 
-    private func noteDefinitions(_ records: UnsafeRawBufferPointer) {
+    private func noteRelations(_ records: UnsafeRawBufferPointer) {
         let start = byteCount
+        var last: UInt32?
         walkRecords(records) { kind, record in
-            guard kind == RecordKind.relation, record.count >= RecordReader.smallestRelation else { return }
             let bytes = records.part(record)
-            let id = relationID(of: bytes)
-            definitions.append((start + UInt64(record.lowerBound), id, Array(bytes)))
-            dropped[id] = nil
+            eachRelation(kind, bytes) { id in
+                if kind == RecordKind.relation {
+                    definitions.append((start + UInt64(record.lowerBound), id, Array(bytes)))
+                    defined.insert(id)
+                    dropped[id] = nil
+                } else if id != last {
+                    last = id
+                    used.insert(id)
+                    if !defined.contains(id) { undefined.insert(id) }
+                }
+            }
         }
     }
 
@@ -169,11 +176,13 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
             if let kept { memory.append(kept.prefix(Int(mark.byteCount - target.byteCount))) }
         }
         changeCount = mark.changeCount
+        let before = definitions.count
         while let last = definitions.last, last.byteCount >= mark.byteCount {
             // The newest of those taken away is what the source sent last.
             if dropped[last.id] == nil { dropped[last.id] = last.record }
             definitions.removeLast()
         }
+        if definitions.count != before { defined = Set(definitions.map(\.id)) }
     }
 
     // MARK: For the log

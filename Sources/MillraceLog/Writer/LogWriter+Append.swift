@@ -20,8 +20,10 @@ extension LogWriter {
         let cut = try FrameCutter.cut(bytes, from: start, tail.transaction, limit: shared.options.frameByteLimit)
         if cut.after.open != nil && boundary == nil { boundary = tail }
         if let active = tail.active, active.contentLength >= UInt64(shared.options.segmentByteLimit) { try seal() }
-        if tail.active == nil { try beginSegment() }
-        try restate(used)
+        let isNewSegment = tail.active == nil
+        if isNewSegment { try beginSegment() }
+        // Once for all frames that the records make in this segment.
+        if start == 0 || isNewSegment { try restate(used, bytes.part(start..<bytes.count)) }
 
         var flags: FrameHeader.Flags = []
         var begin: TransactionInfo?
@@ -52,14 +54,18 @@ extension LogWriter {
         if !tail.stated.contains(id) { tail.stated.insert(id) }
     }
 
-    /// Repeats the definitions of those of `used` that this segment does not have yet.
-    private func restate(_ used: [RelationID]) throws(LogError) {
-        var payload: [UInt8] = []
+    /// Repeats the definitions of those of `used` that `records` use before they define them, and that this segment does
+    /// not have yet.
+    private func restate(_ used: [RelationID], _ records: UnsafeRawBufferPointer) throws(LogError) {
+        var candidates: Set<UInt32> = []
         for relation in used where !tail.stated.contains(relation.value) {
-            // Unknown ones are defined in the records to come.
-            guard let definition = tail.definitions[relation.value] else { continue }
-            payload += definition
-            tail.stated.insert(relation.value)
+            if tail.definitions[relation.value] != nil { candidates.insert(relation.value) }
+        }
+        if candidates.isEmpty { return }
+        var payload: [UInt8] = []
+        for id in relationsUsedBeforeDefined(records, candidates).sorted() {
+            payload += tail.definitions[id] ?? []
+            tail.stated.insert(id)
         }
         if !payload.isEmpty { try writeRestated(payload, .hasRelations) }
     }

@@ -93,7 +93,7 @@ extension LogWriter {
     }
 
     /// What the log knows before this transaction and a reader must know in it: the state, and the relations that it
-    /// uses.
+    /// uses without defining them.
     private func preamble(_ spool: LogSpool<Storage>) -> ([UInt8], FrameHeader.Flags) {
         var records: [UInt8] = []
         var flags: FrameHeader.Flags = []
@@ -105,7 +105,7 @@ extension LogWriter {
             records = writer.bytes
             flags.insert(.hasState)
         }
-        for id in spool.used.sorted() {
+        for id in spool.undefined.sorted() {
             guard let definition = tail.definitions[id] else { continue }
             records += definition
             flags.insert(.hasRelations)
