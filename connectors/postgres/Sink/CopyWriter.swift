@@ -44,6 +44,7 @@ final class CopyWriter {
                 if isWritten { try null(isFirst) }
                 column += 1
             } else {
+                if kind != RowBytes.text { throw RowBytes.notText }
                 let length = RowBytes.length(column)
                 if isWritten { try value(column + 5, length, isFirst) }
                 column += 5 + length
@@ -62,6 +63,7 @@ final class CopyWriter {
                 try null(index == 0)
                 column += 1
             } else {
+                if kind != RowBytes.text { throw RowBytes.notText }
                 let length = RowBytes.length(column)
                 try value(column + 5, length, index == 0)
                 column += 5 + length

@@ -11,6 +11,11 @@ enum RowBytes {
     static let unchanged: UInt8 = 0x75
     static let text: UInt8 = 0x74
 
+    /// Values in PostgreSQL's binary format cannot stand between others in text; no source of ours sends them.
+    static var notText: PostgresError {
+        PostgresError(sqlState: "0A000", message: "the log holds a value in binary format", operation: "write a row")
+    }
+
     /// The column behind the one at `column`.
     @inline(__always)
     static func next(_ column: UnsafeRawPointer) -> UnsafeRawPointer {

@@ -76,7 +76,7 @@ final class RowPipeline {
         guard let statement = try statement(kind, table, target, offset) else { return }
         if let new { locate(new, target.columnCount, &columns) }
         if let old { locate(old, target.columnCount, &oldColumns) }
-        bind(statement)
+        try bind(statement)
         try send(statement)
         records.append((table, offset))
     }
@@ -99,7 +99,7 @@ final class RowPipeline {
         guard let statement = try statement(.delete, table, target, offset) else { return }
         locate(key.start, target.key.count, &columns)
         // The statement's parameters are the key's columns in this order.
-        bindKey()
+        try bindKey()
         try send(statement)
         records.append((table, offset))
     }
@@ -158,7 +158,7 @@ final class RowPipeline {
         }
     }
 
-    private func bind(_ statement: PreparedStatement) {
+    private func bind(_ statement: PreparedStatement) throws(PostgresError) {
         var needed = 0
         for parameter in statement.parameters {
             needed += size(parameter.isOld ? oldColumns[parameter.index] : columns[parameter.index])
@@ -166,14 +166,14 @@ final class RowPipeline {
         reserve(needed)
         var place = text
         for parameter in statement.parameters {
-            append(parameter.isOld ? oldColumns[parameter.index] : columns[parameter.index], at: &place)
+            try append(parameter.isOld ? oldColumns[parameter.index] : columns[parameter.index], at: &place)
         }
     }
 
-    private func bindKey() {
+    private func bindKey() throws(PostgresError) {
         reserve(columns.reduce(0) { $0 + size($1) })
         var place = text
-        for column in columns { append(column, at: &place) }
+        for column in columns { try append(column, at: &place) }
     }
 
     private func size(_ column: UnsafeRawPointer) -> Int {
@@ -191,9 +191,10 @@ final class RowPipeline {
         values.removeAll(keepingCapacity: true)
     }
 
-    private func append(_ column: UnsafeRawPointer, at place: inout UnsafeMutableRawPointer) {
+    private func append(_ column: UnsafeRawPointer, at place: inout UnsafeMutableRawPointer) throws(PostgresError) {
         let kind = RowBytes.kind(column)
         if kind == RowBytes.null || kind == RowBytes.unchanged { return values.append(nil) }
+        if kind != RowBytes.text { throw RowBytes.notText }
         let length = RowBytes.length(column)
         memcpy(place, column + 5, length)
         (place + length).storeBytes(of: 0, as: UInt8.self)
