@@ -128,6 +128,18 @@ import Testing
         #expect(other.severity == .error)
     }
 
+    @Test func aPartitionThatIsShownAsItsRoot() throws {
+        let database = try Self.database(
+            """
+            CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+            CREATE PUBLICATION pub FOR TABLE p WITH (publish_via_partition_root = true);
+            """)
+        let finding = try Self.only(database, ["table.include.list": "public.p1"])
+        #expect(finding.severity == .error)
+        #expect(finding.message.contains("SET (publish_via_partition_root = false);"))
+        #expect(Preflight.findings(database.config(["table.include.list": "public.p"])) == [])
+    }
+
     @Test func tables() throws {
         let database = try Self.database(
             """

@@ -46,6 +46,13 @@ import Testing
         #expect(after.version == before.version)
     }
 
+    @Test func columnsThatSwapTheirNamesLaterStayWhereTheyWere() throws {
+        let (before, after) = try Self.lag(
+            "CREATE TABLE t (id int PRIMARY KEY, a text, b text)",
+            "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME x TO b")
+        #expect(after.version == before.version)
+    }
+
     @Test func aRenameBeforeTheMessageGivesTheOldNameToTheNewColumn() throws {
         let database = try TestDatabase("CREATE TABLE t (id int PRIMARY KEY, a text)")
         let before = try database.describe(database.message("t"))

@@ -3,8 +3,8 @@ internal import MillraceCore
 /// Finds out which attribute of a table a column of an older description of it is.
 ///
 /// Attribute numbers never change and are never reused, both sides are in their order, and columns that have been dropped
-/// since are still in the catalog as holes. So this is the best way to lay the shorter list along the longer one: what
-/// was known before counts most, then names, then types.
+/// since are still in the catalog as holes: every column has its place. So this is the best way to lay the shorter list
+/// along the longer one: what was known before counts most, then names, then types.
 enum ColumnAlignment {
     struct Match {
         /// 0 where no attribute can be it.
@@ -21,18 +21,22 @@ enum ColumnAlignment {
         for column in previous?.columns ?? [] where column.attributeNumber > 0 {
             known[column.name] = column.attributeNumber
         }
-        guard !attributes.isEmpty else {
+        // The table is gone (or was read wrongly, which is no reason to stop).
+        guard attributes.count >= columns.count else {
             return columns.map { Match(number: known[$0.name] ?? 0, attribute: nil) }
         }
         let width = attributes.count + 1
-        // best[i * width + j]: highest score of laying the first i columns along the first j attributes.
-        var best = [Int32](repeating: 0, count: (columns.count + 1) * width)
-        for i in 1...max(columns.count, 1) where i <= columns.count {
-            let column = columns[i - 1]
+        // best[i * width + j]: highest score of laying the first i columns along the first j attributes, all of them.
+        let impossible: Int32 = -1_000_000_000
+        var best = [Int32](repeating: impossible, count: (columns.count + 1) * width)
+        for j in 0..<width { best[j] = 0 }
+        for (index, column) in columns.enumerated() {
             let number = known[column.name]
-            for j in 1..<width {
-                let paired = best[(i - 1) * width + j - 1] + score(column, attributes[j - 1], known: number)
-                best[i * width + j] = max(paired, best[i * width + j - 1], best[(i - 1) * width + j])
+            let above = index * width
+            let row = above + width
+            for j in (index + 1)..<width {
+                let paired = best[above + j - 1] + score(column, attributes[j - 1], known: number)
+                best[row + j] = max(paired, best[row + j - 1])
             }
         }
         return walkBack(best, width, columns, attributes)
@@ -69,16 +73,14 @@ enum ColumnAlignment {
         var i = columns.count
         var j = attributes.count
         while i > 0, j > 0 {
-            let here = best[i * width + j]
-            if here == best[i * width + j - 1] {
+            // An attribute that is no column of the message: leaving it out costs nothing.
+            if j > i, best[i * width + j] == best[i * width + j - 1] {
                 j -= 1
-            } else if here == best[(i - 1) * width + j] {
-                i -= 1
-            } else {
-                matches[i - 1] = Match(number: attributes[j - 1].number, attribute: attributes[j - 1])
-                i -= 1
-                j -= 1
+                continue
             }
+            matches[i - 1] = Match(number: attributes[j - 1].number, attribute: attributes[j - 1])
+            i -= 1
+            j -= 1
         }
         return matches
     }

@@ -56,7 +56,26 @@ struct PreflightTables {
                     "the publication \(options.publicationName) has row filters or column lists for \(names(restricted)): "
                         + "what they leave out is missing in the full load too", severity: .warning))
         }
-        return findings
+        return findings + hiddenPartitions(published)
+    }
+
+    /// Partitions that are captured by their own names while the publication shows them under that of their root.
+    private func hiddenPartitions(_ published: Set<TableName>) -> [ConfigFinding] {
+        let capturedNames = Set(captured.map(\.name))
+        let hidden = captured.filter { entry in
+            let shown = list.ancestors(of: entry.oid).filter { published.contains($0) }
+            return !published.contains(entry.name) && !shown.isEmpty && !shown.contains { capturedNames.contains($0) }
+        }
+        guard !hidden.isEmpty else { return [] }
+        let name = options.publicationName
+        return [
+            ConfigFinding(
+                "publication.name",
+                "the publication \(name) shows changes of \(names(hidden)) as those of the partitioned table, which is not "
+                    + "captured: capture that one, or ALTER PUBLICATION \(Quoting.identifier(name)) "
+                    + "SET (publish_via_partition_root = false);",
+                severity: hidden.count == captured.count ? .error : .warning)
+        ]
     }
 
     private func missingPublication() -> [ConfigFinding] {
