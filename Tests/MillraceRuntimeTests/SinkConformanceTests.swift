@@ -19,6 +19,23 @@ import Testing
         #expect(try findings(flushes: flushes) == [])
     }
 
+    @Test func troubleOnDemandComesInOrderAndAfterTheWorkWhereItSaysSo() throws {
+        let trouble = ConnectorError(.transient, code: "gone", "gone")
+        let target = RecordingTarget()
+        let plan = Monitor<[SinkFault]>([.reject(trouble), .failAfterWork(trouble), .none])
+        let sink = FaultySink(RecordingSink(target), plan: plan)
+        #expect(try sink.start(after: nil, logID: 1) == nil)
+        let table = Relation.table(1, "t", [.int4("id", key: true)])
+        let batch = BatchBuilder().relation(table).transaction(lsn: 1) { $0.insert(table, ["1"]) }.build()
+        #expect(throws: trouble) { _ = try sink.write(batch) }
+        #expect(target.history.isEmpty)
+        #expect(throws: trouble) { _ = try sink.write(batch) }
+        #expect(target.history.count == 1)
+        #expect(target.cursor == batch.end)
+        #expect(try sink.write(batch) == .durable(through: batch.end))
+        sink.stop()
+    }
+
     @Test func aSinkThatForgetsItsCursorIsFound() throws {
         let found = try findings { ForgetfulSink($0) }
         #expect(found.contains { $0.hasPrefix("an older stored cursor") })
@@ -29,8 +46,8 @@ import Testing
         #expect(found.contains { $0.hasPrefix("a transaction in several batches") })
     }
 
+    // SAFETY: the one property is set once; so are those of the subclasses, which have none.
     private class Wrapper: Sink, @unchecked Sendable {
-        // SAFETY: set once.
         let sink: any Sink
         init(_ sink: any Sink) { self.sink = sink }
         func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
@@ -44,6 +61,7 @@ import Testing
         func status() -> SinkStatus { sink.status() }
     }
 
+    // SAFETY: as `Wrapper`.
     private final class ForgetfulSink: Wrapper, @unchecked Sendable {
         override func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
             _ = try sink.start(after: stored, logID: logID)
@@ -51,6 +69,7 @@ import Testing
         }
     }
 
+    // SAFETY: as `Wrapper`.
     private final class BoastfulSink: Wrapper, @unchecked Sendable {
         override func write(_ batch: ChangeBatch) throws(ConnectorError) -> Delivery {
             _ = try sink.write(batch)
