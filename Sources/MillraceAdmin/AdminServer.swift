@@ -50,6 +50,11 @@ package struct AdminServer: Sendable {
             routes: routes, earlyRoutes: early, readiness: readiness, requestGuard: requestGuard)
     }
 
+    /// Serves until the task is cancelled. Throws where the address cannot be listened on.
+    package func run(host: String, port: Int, onRunning: @escaping @Sendable (Int) async -> Void) async throws {
+        try await application(host: host, port: port, onRunning: onRunning).run()
+    }
+
     /// The server, not running yet. `onRunning` is told the port that is listened on.
     package func application(
         host: String, port: Int, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Glibc
-import Hummingbird
 import Logging
 import MillraceAdmin
 import MillraceCore
@@ -85,10 +84,9 @@ private struct Server {
             logger: Logger(label: "millrace.admin"))
         try checkConnectors(admin.checker)
         signals.onFirst { feed.yield(.signal) }
-        let application = admin.application(host: settings.host, port: settings.port) { feed.yield(.listening($0)) }
         Task {
             do {
-                try await application.run()
+                try await admin.run(host: settings.host, port: settings.port) { feed.yield(.listening($0)) }
                 feed.yield(.httpEnded(nil))
             } catch {
                 feed.yield(.httpEnded("\(error)"))

@@ -80,6 +80,11 @@ import Testing
         #expect(report(["lsn.flush.timeout.ms": "1"]).warnings.count == 1)
     }
 
+    @Test func anotherOutputPluginIsAcceptedWithAWarning() {
+        #expect(report(["plugin.name": "decoderbufs"]).warnings.map(\.property) == ["plugin.name"])
+        #expect(report(["plugin.name": "pgoutput"]).warnings.isEmpty)
+    }
+
     @Test func oldNamesOfValuesAreAccepted() {
         #expect(report(["snapshot.mode": "NEVER"]).errors.isEmpty)
         #expect(report(["snapshot.mode": "perhaps"]).errors.count == 1)

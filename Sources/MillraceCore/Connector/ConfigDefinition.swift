@@ -55,6 +55,8 @@ package struct ConfigKey: Sendable {
     /// Why a value has no effect here: said as a warning whenever the property is set. Nil: the property does what its
     /// documentation says.
     package var withoutEffect: String?
+    /// Values that are accepted with a word about them.
+    package var valueWarnings: [String: String]
     /// Why a value other than the default is an error: it would change data in a way that is not implemented.
     package var refusedBecause: String?
     /// Further check of a value that is there: returns what is wrong with it, nil where nothing is.
@@ -66,7 +68,8 @@ package struct ConfigKey: Sendable {
         displayName: String? = nil, dependents: [String] = [], allowedValues: [String] = [], oldValues: [String] = [],
         recommendedValues: [String]? = nil, isVisible: Bool = true, needsValue: Bool = false,
         excludedBy: String? = nil, range: ClosedRange<Int64>? = nil, withoutEffect: String? = nil,
-        refusedBecause: String? = nil, check: (@Sendable (String) -> String?)? = nil, _ documentation: String
+        valueWarnings: [String: String] = [:], refusedBecause: String? = nil,
+        check: (@Sendable (String) -> String?)? = nil, _ documentation: String
     ) {
         self.name = name
         self.type = type
@@ -87,6 +90,7 @@ package struct ConfigKey: Sendable {
         self.excludedBy = excludedBy
         self.range = range
         self.withoutEffect = withoutEffect
+        self.valueWarnings = valueWarnings
         self.refusedBecause = refusedBecause
         self.check = check
     }

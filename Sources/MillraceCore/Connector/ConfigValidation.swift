@@ -231,7 +231,9 @@ package struct ConfigValidation: Sendable {
     }
 
     private mutating func warnIfWithoutEffect(_ key: ConfigKey) {
-        guard let reason = key.withoutEffect, let value = config[key.name], value != key.defaultValue else { return }
+        guard let value = config[key.name] else { return }
+        if let text = key.valueWarnings[value.trimmed.lowercased()] { warn(key.name, text) }
+        guard let reason = key.withoutEffect, value != key.defaultValue else { return }
         warn(key.name, "has no effect: \(reason)")
     }
 

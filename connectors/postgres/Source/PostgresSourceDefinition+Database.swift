@@ -37,6 +37,7 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "plugin.name", .string, default: "decoderbufs", group: postgres, order: 8, width: .medium,
             displayName: "Plugin", allowedValues: ["decoderbufs", "pgoutput"],
+            valueWarnings: ["decoderbufs": "pgoutput is used instead"],
             "Output plug-in of the slot. Millrace always uses pgoutput; decoderbufs is accepted with a "
                 + "warning."),
         ConfigKey(
