@@ -55,6 +55,30 @@ import Testing
         #expect(try fixture.query("select count(*) from log") == "1")
     }
 
+    /// One transaction could not hold the locks that come with so many new tables.
+    @Test func thousandTablesAreLoaded() throws {
+        let fixture = try SinkFixture()
+        let sink = try fixture.start()
+        defer { sink.stop() }
+        let builder = fixture.builder()
+        var ordinal: UInt64 = 0
+        for number in 0..<1000 {
+            let table = Relation.table(UInt32(5000 + number), "t\(number)", [.int4("id", key: true), .text("v")])
+            builder.relation(table)
+            builder.snapshot(lsn: 100, firstOrdinal: ordinal) {
+                $0.load(table, .begin)
+                $0.insert(table, ["1", "x"])
+                $0.load(table, .end)
+            }
+            ordinal += 1
+        }
+        let batch = builder.build()
+        #expect(try sink.write(batch) == .durable(through: batch.end))
+        #expect(sink.status().suspended.isEmpty)
+        #expect(try fixture.query("select count(*) from pg_tables where schemaname = 'public'") == "1000")
+        #expect(sink.status().changes == 1000)
+    }
+
     @Test func loadsOfSeveralTablesMayTakeTurns() throws {
         let fixture = try SinkFixture()
         let sink = try fixture.start()

@@ -37,6 +37,7 @@ extension ChangeApplier {
 
     /// A statement that defines something for `table`.
     func define(_ table: SinkTable, _ sql: String, _ operation: String) throws(SinkFailure) {
+        definitions += 1
         try forTable(table) { () throws(PostgresError) in try connection.execute(sql, operation) }
     }
 

@@ -7,6 +7,7 @@ extension ChangeApplier {
     /// Begin: makes room for the rows that follow. End: nothing but the counters of sequences is left to do.
     func load(_ table: SinkTable, _ phase: LoadPhase) throws(SinkFailure) {
         try flush(table)
+        if phase == .end { loadHasEnded = true }
         guard phase == .begin, let target = table.target, var record = records[table.id] else { return }
         let isEmpty = try forTable(table) { () throws(PostgresError) in
             try connection.execute("SELECT NOT EXISTS (SELECT FROM \(target.quoted))", "look into the table").scalar

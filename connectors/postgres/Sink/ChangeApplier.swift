@@ -26,6 +26,12 @@ final class ChangeApplier {
     var isCatchingUp: Bool { appliedThrough != nil || !retried.isEmpty }
     /// Tables that stay suspended this time.
     var held: Set<RelationID> = []
+    /// Statements that defined something in the open target transaction. Each holds several locks until its end, and a
+    /// server has room for a few thousand.
+    var definitions = 0
+    private static let definitionLimit = 100
+    /// A full load has ended since sequences were last set.
+    var loadHasEnded = false
     /// Below this number of changes of one table, single statements are faster than staging.
     var stagingThreshold = 100
 
@@ -72,9 +78,12 @@ final class ChangeApplier {
         lastID = nil
     }
 
-    /// Applies the records between two byte indexes of the batch.
-    func apply(_ range: Range<Int>) throws(SinkFailure) {
-        guard let batch else { return }
+    /// Applies the records between two byte indexes of the batch. Returns how far it came: to the end, or, where it
+    /// `mayStop`, behind a transaction after which the target transaction had better be committed.
+    @discardableResult
+    func apply(_ range: Range<Int>, mayStop: Bool = false) throws(SinkFailure) -> Int {
+        guard let batch else { return range.upperBound }
+        var reached = range.upperBound
         var reader = RecordReader(
             UnsafeRawBufferPointer(rebasing: batch.bytes[..<range.upperBound]), offset: range.lowerBound)
         while true {
@@ -94,7 +103,9 @@ final class ChangeApplier {
                 place.ordinal &+= 1
             case .begin(let info):
                 try begin(info, batch.cursor(behind: reader.offset, commitLSN: info.commitLSN, ordinal: 0).offset)
-            case .commit: transactions += 1
+            case .commit:
+                transactions += 1
+                if mayStop && definitions >= ChangeApplier.definitionLimit { reached = reader.offset }
             case .relation(let bytes): try define(bytes)
             case .truncate(_, let truncate):
                 try self.truncate(truncate)
@@ -104,8 +115,10 @@ final class ChangeApplier {
                 if let table = try table(id) { try load(table, phase) }
             case .sourceState: break
             }
+            if reader.offset >= reached { break }
         }
         try flushAll()
+        return reached
     }
 
     private func begin(_ info: TransactionInfo, _ offset: UInt64) throws(SinkFailure) {
@@ -364,6 +377,7 @@ final class ChangeApplier {
         self.records = records
         releaseSets()
         transactions = 0
+        definitions = 0
     }
 
     /// What was applied is committed: returns and forgets what was counted.
@@ -372,6 +386,7 @@ final class ChangeApplier {
         for table in counted { table.appliedNow = 0 }
         counted.removeAll(keepingCapacity: true)
         touched.removeAll()
+        definitions = 0
         defer { transactions = 0 }
         return (transactions, counts)
     }

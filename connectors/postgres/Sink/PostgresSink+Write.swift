@@ -22,7 +22,7 @@ extension PostgresSink {
             do {
                 return try apply(batch, session, &attempt)
             } catch {
-                if case .needsCommit = error, !attempt.isPiecewise, !attempt.startedInside {
+                if error.asksForLess, !attempt.isPiecewise, !attempt.startedInside {
                     try session.rollBack()
                     attempt.isPiecewise = true
                     session.applier.resume(batch, with: attempt.relations)
@@ -58,8 +58,7 @@ extension PostgresSink {
         let split = batch.endsInTransaction ? Self.endOfLastTransaction(batch.bytes) : batch.bytes.count
         while split > attempt.committed {
             let end = attempt.isPiecewise ? Self.endOfTransaction(batch.bytes, from: attempt.committed, split) : split
-            try applyWhole(batch, session, attempt.committed..<end)
-            attempt.committed = end
+            attempt.committed = try applyWhole(batch, session, attempt.committed..<end)
             attempt.startedInside = false
             attempt.relations = session.applier.currentRelations
         }
@@ -69,17 +68,20 @@ extension PostgresSink {
         try session.applier.apply(split..<batch.bytes.count)
     }
 
-    /// Applies a stretch that ends behind a transaction, and commits.
-    private func applyWhole(_ batch: ChangeBatch, _ session: SinkSession, _ range: Range<Int>) throws(SinkFailure) {
+    /// Applies a stretch that ends behind a transaction, and commits. Returns how far it came.
+    private func applyWhole(
+        _ batch: ChangeBatch, _ session: SinkSession, _ range: Range<Int>
+    ) throws(SinkFailure) -> Int {
         if !session.applier.isCatchingUp && range.upperBound == batch.bytes.count {
             if try session.applyAtOnce(range, cursor: batch.end) {
-                return committed(batch.end, session, bytes: range.count)
+                committed(batch.end, session, bytes: range.count)
+                return range.upperBound
             }
         }
         try session.beginTransaction()
-        try session.applier.apply(range)
+        let reached = try session.applier.apply(range, mayStop: true)
         let place = session.applier.place
-        let end = batch.cursor(behind: range.upperBound, commitLSN: place.commitLSN, ordinal: place.ordinal)
+        let end = batch.cursor(behind: reached, commitLSN: place.commitLSN, ordinal: place.ordinal)
         if let main, end.offset < main.offset {
             for (id, through) in session.applier.retried where through < end.offset {
                 try server { () throws(PostgresError) in try session.ledger.moveSuspension(id, to: end) }
@@ -91,7 +93,8 @@ extension PostgresSink {
             }
             try session.commitTransaction(end)
         }
-        committed(end, session, bytes: range.count)
+        committed(end, session, bytes: reached - range.lowerBound)
+        return reached
     }
 
     private func committed(_ end: Cursor, _ session: SinkSession, bytes: Int) {

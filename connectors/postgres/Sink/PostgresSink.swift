@@ -107,8 +107,13 @@ final class PostgresSink: Sink, @unchecked Sendable {
     // MARK: Time
 
     func flush() throws(ConnectorError) -> Cursor? {
-        if let session, !session.isInTransaction, ContinuousClock.now - lastSequenceSync > .seconds(10) {
-            syncSequences(session, all: false)
+        if let session, !session.isInTransaction {
+            // A load may have filled columns without an index, of which the largest value is looked for once.
+            let afterLoad = session.applier.loadHasEnded
+            if afterLoad || ContinuousClock.now - lastSequenceSync > .seconds(10) {
+                session.applier.loadHasEnded = false
+                syncSequences(session, all: afterLoad)
+            }
         }
         return durable
     }

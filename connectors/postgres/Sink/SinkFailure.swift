@@ -13,6 +13,15 @@ enum SinkFailure: Error {
     /// source transaction at a time.
     case needsCommit(ConnectorError)
 
+    /// Whether smaller target transactions may get through: 53200 is also what a full lock table is called.
+    var asksForLess: Bool {
+        switch self {
+        case .needsCommit: true
+        case .server(let error): error.sqlState == "53200"
+        case .table, .malformed, .connector: false
+        }
+    }
+
     var connectorError: ConnectorError {
         switch self {
         case .server(let error): error.connectorError
