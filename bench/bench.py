@@ -326,7 +326,7 @@ def main():
         if "load" in only:
             bench.make_load()
             results = alternate("load", bench.load_runs, [
-                ("Millrace", bench.load_millrace), ("COPY \\| COPY", bench.load_copy)])
+                ("Millrace", bench.load_millrace), ("COPY into COPY", bench.load_copy)])
             lines += table_lines(
                 f"Full load: {bench.load_rows:,} rows with a primary key, {bench.connections} connections, "
                 f"{bench.load_runs} runs each", "rows", bench.load_rows, results)
