@@ -63,6 +63,7 @@ struct ServeCommand: AsyncParsableCommand {
 private struct Server {
     /// Of the ten seconds that a stop may take; the rest is for HTTP and for leaving.
     private static let drainTime = Duration.seconds(8)
+    private static let stopTime = Duration.milliseconds(9500)
 
     let settings: ServerSettings
     let worker: Worker
@@ -108,11 +109,22 @@ private struct Server {
             case .signal:
                 logger.notice("stopping; a second signal ends the server at once")
                 admin.readiness.phase = .stopping
+                leaveInTime()
                 await worker.stop(within: Self.drainTime)
                 logger.notice("stopped")
                 // What still runs is HTTP, which has nothing to lose.
                 exit(0)
             }
+        }
+    }
+
+    /// Ends the process if draining hangs: what is not durable by then comes again after the next start.
+    private func leaveInTime() {
+        let logger = logger
+        _ = WorkerThread("stop-limit") {
+            _ = Monitor(false).wait(for: Self.stopTime) { $0 ? true : nil }
+            logger.error("draining took too long; leaving without it")
+            _exit(1)
         }
     }
 
