@@ -76,8 +76,8 @@ extension ChangeApplier {
         }
         try emptyStage(target)
         let writer = try CopyWriter(connection, target.copyToStage(target.key), "stage keys")
-        for index in 0..<plan.changes.count where plan.changes.entries[index].isDelete {
-            try writer.allColumns(plan.changes.entries[index].key, columnCount: target.key.count)
+        for index in plan.changes.ordered(where: { plan.changes.entries[$0].isDelete }) {
+            try writer.allColumns(plan.changes.entries[Int(index)].key, columnCount: target.key.count)
         }
         try writer.finish()
         try joined(target, target.deleteStaged, "delete rows from \(target.name.description)")
@@ -139,8 +139,8 @@ extension ChangeApplier {
         let mask = UnsafeMutableBufferPointer<Bool>.allocate(capacity: columns.count)
         defer { mask.deallocate() }
         _ = mask.initialize(from: columns)
-        for index in 0..<plan.changes.count where plan.isUpdate(index, group) {
-            try writer.row(plan.changes.entries[index].row, UnsafeBufferPointer(mask))
+        for index in plan.changes.ordered(where: { plan.isUpdate($0, group) }) {
+            try writer.row(plan.changes.entries[Int(index)].row, UnsafeBufferPointer(mask))
         }
         return try writer.finish()
     }

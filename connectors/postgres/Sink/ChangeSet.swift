@@ -119,6 +119,18 @@ final class ChangeSet {
         }
     }
 
+    /// Indexes of the entries that are wanted, roughly in the order of their keys: neighbours in the target's index and
+    /// pages are then found together, which saves the server a tenth of its work when keys come in random order. (ORDER BY
+    /// in the statement would cost more: the server carries whole rows of a subquery along.)
+    func ordered(where isWanted: (Int) -> Bool) -> [Int32] {
+        var keys: [(order: UInt64, index: Int32)] = []
+        for index in 0..<count where isWanted(index) {
+            keys.append((entries[index].keySpan.order, Int32(truncatingIfNeeded: index)))
+        }
+        keys.sort { $0.order < $1.order }
+        return keys.map(\.index)
+    }
+
     // MARK: Hash table
 
     @inline(__always)

@@ -14,6 +14,19 @@ struct KeySpan {
         left.count == right.count && memcmp(left.start, right.start, left.count) == 0
     }
 
+    /// Sorts numbers by size and texts of one length by their first bytes: the length of the first column's value, then
+    /// its first seven bytes.
+    var order: UInt64 {
+        guard RowBytes.kind(start) == RowBytes.text else { return 0 }
+        let length = RowBytes.length(start)
+        var order = UInt64(min(length, 255))
+        for offset in 5..<12 {
+            order <<= 8
+            if offset < 5 + length { order |= UInt64(start.load(fromByteOffset: offset, as: UInt8.self)) }
+        }
+        return order
+    }
+
     /// Multiply and fold, eight bytes at a time.
     @inline(__always)
     var hash: UInt32 {
