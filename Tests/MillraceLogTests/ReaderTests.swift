@@ -161,4 +161,29 @@ import Testing
             #expect(name == path && offset > 256)
         }
     }
+
+    @Test func malformedRelationIsReportedNotTrapped() throws {
+        let log = try open()
+        let buffer = transaction(100, ["a"])
+        // A relation record of an id and nothing else.
+        let bytes: [UInt8] = [RecordKind.relation, 0, 0, 0, 4, 0, 0, 0, 1]
+        buffer.reserve(bytes.count).copyMemory(from: bytes, byteCount: bytes.count)
+        buffer.advance(by: bytes.count)
+        try log.append(buffer)
+        try log.flush()
+        guard case .corrupt(_, 256, _) = logError({ _ = try log.lines() }) else {
+            Issue.record("a malformed relation was read")
+            return
+        }
+    }
+
+    @Test func segmentThatSomebodyRemovedIsAnError() throws {
+        let log = try filled(segment: 300)
+        let reader = try log.makeReader(after: nil)
+        try storage.remove("/log/" + log.segments[0].name)
+        guard case .io("open", _, _) = logError({ _ = try reader.next(byteLimit: 1, timeout: .zero) }) else {
+            Issue.record("a missing segment was not noticed")
+            return
+        }
+    }
 }

@@ -21,7 +21,7 @@ import Musl
         for seed in seeds {
             do {
                 var simulation = Simulation(seed: seed)
-                try simulation.run(steps: 35)
+                try simulation.run(steps: 28)
                 crashes += simulation.crashes
             } catch {
                 Issue.record("seed \(seed): \(error)")

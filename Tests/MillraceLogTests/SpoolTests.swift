@@ -238,4 +238,31 @@ import Testing
             #expect(try log.lines().filter { $0.hasPrefix("I") } == ["I 1 a"] + rows + ["I 1 b"], "space \(space)")
         }
     }
+
+    @Test func spoolThatFindsTheDiskFullTakesNothing() throws {
+        let log = try open(memory: 0, frame: 100)
+        let spool = try log.makeSpool(xid: 5)
+        var expected: [String] = []
+        try spool.append(rows(["first"], define: true))
+        expected.append("first")
+        for space in stride(from: 0, to: 400, by: 3) {
+            storage.faults.spaceLeft = space
+            let more = rows(["row \(space)"])
+            let before = spool.byteCount
+            do {
+                try spool.append(more)
+            } catch {
+                #expect(error.code == "log_disk_full")
+                #expect(spool.byteCount == before)
+                storage.faults.spaceLeft = nil
+                try spool.append(more)
+            }
+            storage.faults.spaceLeft = nil
+            expected.append("row \(space)")
+        }
+        #expect(spool.changeCount == UInt64(expected.count))
+        try log.append(spool, transactionInfo(100, xid: 5))
+        try log.flush()
+        #expect(try log.lines().filter { $0.hasPrefix("I") } == expected.map { "I 1 \($0)" })
+    }
 }
