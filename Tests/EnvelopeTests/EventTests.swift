@@ -100,6 +100,19 @@ import Testing
         #expect(try after(["value.converter.replace.null.with.default": "false"]) == "null")
     }
 
+    @Test func aFunctionAsDefaultCountsAsZero() throws {
+        var at = Column(name: "at", typeOID: TypeOID.timestamptz, typeName: "timestamp with time zone", isNotNull: true)
+        at.defaultExpression = "now()"
+        var token = Column(name: "u", typeOID: TypeOID.uuid, typeName: "uuid", isNotNull: true)
+        token.defaultExpression = "gen_random_uuid()"
+        let table = Relation.table(7, "f", [.int4("id", key: true), at, token])
+        let events = try events {
+            $0.relation(table)
+            $0.delete(table, key: ["1", nil, nil])
+        }
+        #expect(events.first?["value"]?["before"]?.text == #"{"id":1,"at":"1970-01-01T00:00:00.000000Z","u":""}"#)
+    }
+
     @Test(arguments: [
         ("now()", DefaultValue.function), ("nextval('s'::regclass)", .function),
         ("(now() AT TIME ZONE 'utc'::text)", .function),

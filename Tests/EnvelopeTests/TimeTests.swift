@@ -39,6 +39,10 @@ import Testing
         #expect(try json(TypeOID.timestamp, text, mode: "nanoseconds") == "1562639337123456000")
         #expect(try json(TypeOID.timestamp, text, mode: "isostring") == "\"2019-07-09T02:28:57.123456Z\"")
         #expect(try json(TypeOID.timestamp, "1969-12-31 23:59:59.9999", modifier: 3) == "-1")
+        let last = "294276-12-31 23:59:59.999999"
+        #expect(try json(TypeOID.timestamp, last, modifier: 3) == "9224318015999999")
+        #expect(throws: ConnectorError.self) { try json(TypeOID.timestamp, last) }
+        #expect(try json(TypeOID.timestamp, "4713-01-01 00:00:00 BC") == "-210863520000000000")
         #expect(throws: ConnectorError.self) { try json(TypeOID.timestamp, "2300-01-01 00:00:00", mode: "nanoseconds") }
     }
 

@@ -57,7 +57,7 @@ enum EncodingFailure: Error {
     case notUTF8
     /// NaN or an infinity where only decimal digits fit.
     case notFinite
-    /// Outside what 64 bits of nanoseconds hold.
+    /// Outside what 64 bits of microseconds or nanoseconds hold.
     case outOfRange
     /// An array of several dimensions, where a schema says otherwise.
     case multidimensional

@@ -64,15 +64,14 @@ extension ColumnWriter {
     ) throws(EncodingFailure) {
         if let infinity = TimeText.infinity(text) { return infinite(infinity, unit, out) }
         guard let value = TimeText.timestamp(text, zoned: false) else { throw .malformed }
-        let microseconds = value.microsecondsSince1970
         switch unit {
         case .milliseconds:
-            // Down, also before 1970.
-            let remainder = microseconds % 1000
-            out.append(decimal: microseconds / 1000 - (remainder < 0 ? 1 : 0))
+            out.append(decimal: value.millisecondsSince1970)
         case .microseconds:
+            guard let microseconds = value.microsecondsSince1970 else { throw .outOfRange }
             out.append(decimal: microseconds)
         case .nanoseconds:
+            guard let microseconds = value.microsecondsSince1970 else { throw .outOfRange }
             let (nanoseconds, overflow) = microseconds.multipliedReportingOverflow(by: 1000)
             if overflow { throw .outOfRange }
             out.append(decimal: nanoseconds)

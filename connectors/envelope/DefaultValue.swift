@@ -76,15 +76,37 @@ extension ColumnEncoder {
         }
         switch DefaultValue(expression) {
         case .none: return nil
-        case .function: return self == .text ? nil : zeroJSON
-        case .constant(var text):
-            if self == .boolean, text == "true" || text == "false" { text = String(text.prefix(1)) }
-            let out = JSONBuffer()
-            let writer = ColumnWriter(allowsNesting: false)
-            let isWritten: Void? = text.withUTF8 { bytes in
-                try? writer.write(UnsafeRawBufferPointer(bytes), self, elements, into: out)
-            }
-            return isWritten == nil ? nil : String(decoding: out.bytes, as: UTF8.self)
+        case .function: return zeroText.flatMap { json($0, elements) }
+        case .constant(let text):
+            if self == .boolean, text == "true" || text == "false" { return text }
+            return json(text, elements)
+        }
+    }
+
+    /// Nil where the text is not of this type.
+    private func json(_ text: String, _ elements: [ColumnEncoder]) -> String? {
+        var text = text
+        let out = JSONBuffer()
+        let writer = ColumnWriter(allowsNesting: false)
+        let isWritten: Void? = text.withUTF8 { bytes in
+            try? writer.write(UnsafeRawBufferPointer(bytes), self, elements, into: out)
+        }
+        return isWritten == nil ? nil : String(decoding: out.bytes, as: UTF8.self)
+    }
+
+    /// What Debezium takes for the result of a default's function: zero, midnight, 1970. Nil: no default.
+    private var zeroText: String? {
+        switch self {
+        case .boolean: "f"
+        case .integer: "0"
+        case .float, .decimal, .decimalNumber, .decimalDouble, .decimalString: "0.0"
+        case .date, .isoDate: "1970-01-01"
+        case .time: "00:00:00"
+        case .zonedTime: "00:00:00+00"
+        case .timestamp: "1970-01-01 00:00:00"
+        case .zonedTimestamp: "1970-01-01 00:00:00+00"
+        case .microDuration, .isoInterval: "00:00:00"
+        default: nil
         }
     }
 

@@ -101,8 +101,8 @@ extension TablePlan {
                 )
             case .outOfRange:
                 (
-                    "out_of_range", "nanoseconds since 1970 do not reach that far",
-                    "set time.precision.mode=adaptive or time.precision.mode=isostring"
+                    "out_of_range", "64 bits, counted from 1970, do not reach that far",
+                    "set time.precision.mode=isostring"
                 )
             case .multidimensional:
                 (

@@ -26,8 +26,15 @@ enum TimeText {
         /// Since 1970-01-01.
         var days: Int64 { TimeText.days(year: year, month: month, day: day) }
 
-        /// Since 1970-01-01 00:00. Cannot overflow: PostgreSQL's timestamps end in the year 294276.
-        var microsecondsSince1970: Int64 { days &* TimeText.microsecondsPerDay &+ microseconds }
+        /// Since 1970-01-01 00:00, rounded down. Cannot overflow: years have seven digits.
+        var millisecondsSince1970: Int64 { days * 86_400_000 + microseconds / 1000 }
+
+        /// Since 1970-01-01 00:00. Nil for the last 29 years of PostgreSQL's timestamps, which it counts from 2000.
+        var microsecondsSince1970: Int64? {
+            let (whole, overflow) = days.multipliedReportingOverflow(by: TimeText.microsecondsPerDay)
+            let (sum, secondOverflow) = whole.addingReportingOverflow(microseconds)
+            return overflow || secondOverflow ? nil : sum
+        }
     }
 
     static let microsecondsPerDay: Int64 = 86_400_000_000
