@@ -6,7 +6,6 @@ package import MillraceCore
 package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked Sendable {
     let xid: UInt32
     let shared: LogState<Storage>
-    private let number: UInt64
     /// Records not in the file yet.
     private(set) var memory = SpoolMemory()
     private(set) var file: SpoolFile<Storage>?
@@ -26,10 +25,6 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
     init(_ shared: LogState<Storage>, xid: UInt32) {
         self.shared = shared
         self.xid = xid
-        number = shared.ledger.update {
-            $0.spoolsMade += 1
-            return $0.spoolsMade
-        }
     }
 
     deinit {
@@ -96,7 +91,9 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
 
     private func noteRelations(_ records: UnsafeRawBufferPointer) {
         let start = byteCount
-        var last: UInt32?
+        // Tables that take turns need not be looked up for every row.
+        var recent = SIMD8<UInt32>(repeating: .max)
+        var next = 0
         walkRecords(records) { kind, record in
             let bytes = records.part(record)
             eachRelation(kind, bytes) { id in
@@ -104,8 +101,9 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
                     definitions.append((start + UInt64(record.lowerBound), id, Array(bytes)))
                     defined.insert(id)
                     dropped[id] = nil
-                } else if id != last {
-                    last = id
+                } else if !any(recent .== id) {
+                    recent[next] = id
+                    next = (next + 1) % recent.scalarCount
                     used.insert(id)
                     if !defined.contains(id) { undefined.insert(id) }
                 }
@@ -116,6 +114,8 @@ package final class LogSpool<Storage: LogStorage>: TransactionSpool, @unchecked 
     /// Writes what is in memory to the file.
     private func spill() throws(LogError) {
         if file == nil {
+            // A number of its own: a spool that outlived its log must not remove the file of a later one.
+            let number = String(shared.storage.randomNumber(), radix: 16)
             let path = shared.path("spool-\(xid)-\(number).tmp")
             file = try SpoolFile(shared.storage, path: path, xid: xid)
         }

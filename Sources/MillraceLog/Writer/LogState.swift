@@ -26,7 +26,6 @@ final class LogState<Storage: LogStorage>: Sendable {
         /// Oldest first; never empty once the log is open.
         var segments: [LogSegmentInfo] = []
         var spoolBytes: UInt64 = 0
-        var spoolsMade: UInt64 = 0
     }
 
     /// How far readers may go. Apart from the ledger, so that readers are woken only when there is something to read.
