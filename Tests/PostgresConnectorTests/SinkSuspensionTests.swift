@@ -120,6 +120,19 @@ import Testing
         #expect(try fixture.query("select count(*) from bad") == "1")
     }
 
+    @Test func tableThatIsNoLongerSelectedHoldsNothingBack() throws {
+        let fixture = try SinkFixture()
+        try fixture.execute("create table bad (id int primary key, v int check (v > 0))")
+        let batches = batches(fixture, rows: 3)
+        let sink = try fixture.start()
+        for batch in batches { _ = try sink.write(batch) }
+        sink.stop()
+        let narrower = try fixture.makeSink(topics: .names(["srv.public.good"]))
+        #expect(try narrower.start(after: nil, logID: fixture.logID) == batches[3].end)
+        #expect(narrower.status().suspended.isEmpty)
+        narrower.stop()
+    }
+
     @Test func missingTableIsSuspendedWithItsDefinition() throws {
         let fixture = try SinkFixture()
         try fixture.execute("create table good (id int primary key, v int)")

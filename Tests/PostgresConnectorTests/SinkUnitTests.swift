@@ -174,7 +174,7 @@ import Testing
             return [name.namespace, name.table]
         }
         #expect(try name("${source.schema}.${source.table}") == ["s.t", "a.b"])
-        #expect(try name("${topic}") == ["public", "srv.s.t.a.b"])
+        #expect(try name("${topic}") == ["public", "srv_s_t_a_b"])
         #expect(try name("x_${source.db}.y_${source.table}_z") == ["x_db", "y_a.b_z"])
         #expect(TargetNameFormat.fault(in: "${nonsense}") != nil)
         #expect(TargetNameFormat.fault(in: "x.") != nil)

@@ -153,7 +153,10 @@ extension ChangeApplier {
         let other: PostgresConnection
         do { other = try PostgresConnection(connection.parameters) } catch { throw .server(error) }
         let isVisible = try forTable(table) { () throws(PostgresError) in
-            try other.execute("SELECT EXISTS (SELECT FROM pg_type WHERE oid = $1::oid)", [oid], operation).scalar == "t"
+            // Should our own transaction be what it waits for, nobody would notice.
+            try other.execute("SET lock_timeout = '10s'", operation)
+            return try other.execute("SELECT EXISTS (SELECT FROM pg_type WHERE oid = $1::oid)", [oid], operation).scalar
+                == "t"
         }
         guard isVisible else {
             throw .needsCommit(

@@ -8,6 +8,7 @@ final class PostgresSink: Sink, @unchecked Sendable {
     let options: SinkOptions
     private let sinkName: String
     private let sourceName: String
+    private let topicPrefix: String
     private let isWanted: (String) -> Bool
     let logger: Logger
 
@@ -25,11 +26,13 @@ final class PostgresSink: Sink, @unchecked Sendable {
     private var lastSequenceSync = ContinuousClock.now
 
     init(
-        _ options: SinkOptions, sink: String, source: String, isWanted: @escaping (String) -> Bool, logger: Logger
+        _ options: SinkOptions, sink: String, source: SourceDescription, isWanted: @escaping (String) -> Bool,
+        logger: Logger
     ) {
         self.options = options
         sinkName = sink
-        sourceName = source
+        sourceName = source.connectorName
+        topicPrefix = source.topicPrefix
         self.isWanted = isWanted
         self.logger = logger
     }
@@ -69,6 +72,11 @@ final class PostgresSink: Sink, @unchecked Sendable {
         suspended = [:]
         progress = main
         for suspension in try ledger.readSuspensions() {
+            guard isWanted("\(topicPrefix).\(suspension.table)") else {
+                // Given up: the log need not be kept for it.
+                try ledger.endSuspension(suspension.relation)
+                continue
+            }
             suspended[suspension.relation] = suspension
             if suspension.isHeld {
                 session.applier.held.insert(suspension.relation)

@@ -78,7 +78,7 @@ package enum PostgresSinkDefinition {
         ConfigKey(
             "collection.name.format", .string, default: "${source.schema}.${source.table}", group: schema, order: 3,
             width: .long, displayName: "Names of tables", check: { TargetNameFormat.fault(in: $0) },
-            "Name of the target table. ${source.db}, ${source.schema}, ${source.table} and ${topic} are replaced; the text "
+            "Name of the target table. ${source.db}, ${source.schema}, ${source.table} and ${topic} (with _ for dots) are replaced; the text "
                 + "before the first dot of the pattern is the schema (public where there is none)."),
         ConfigKey(
             "quote.identifiers", .boolean, default: "true", importance: .low, group: schema, order: 4, width: .short,

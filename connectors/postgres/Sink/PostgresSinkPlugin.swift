@@ -27,7 +27,7 @@ package struct PostgresSinkPlugin: SinkPlugin {
             throw ConnectorError(.configuration, code: "invalid_config", "topics.regex is not a regular expression")
         }
         return PostgresSink(
-            try SinkOptions(config), sink: context.connectorName, source: source.connectorName, isWanted: isWanted,
+            try SinkOptions(config), sink: context.connectorName, source: source, isWanted: isWanted,
             logger: context.logger)
     }
 }

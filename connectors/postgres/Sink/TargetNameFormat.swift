@@ -75,7 +75,8 @@ struct TargetNameFormat: Hashable, Sendable {
                 case .database: database
                 case .schema: relation.namespace
                 case .table: relation.name
-                case .topic: relation.topic
+                // As Debezium's JDBC connector names tables after topics.
+                case .topic: relation.topic.replacing(".", with: "_")
                 }
             }.joined()
         }
