@@ -157,7 +157,9 @@ package final class MillraceProcess: Sendable {
     /// The values of a metric in the Prometheus text, by label set as it is written (`{a="b"}`, empty for none).
     package func metric(_ name: String) throws -> [String: Double] {
         var values: [String: Double] = [:]
-        for line in try request("GET", "/metrics").body.split(separator: "\n") where line.hasPrefix(name) {
+        let page = try request("GET", "/metrics", headers: ["Accept": "text/plain"])
+        guard page.status == 200 else { throw TestFailure("no metrics, \(page.status): \(page.body)") }
+        for line in page.body.split(separator: "\n") where line.hasPrefix(name) {
             let rest = line.dropFirst(name.count)
             guard rest.first == "{" || rest.first == " ", let space = rest.lastIndex(of: " "),
                 let value = Double(rest[rest.index(after: space)...])

@@ -65,6 +65,23 @@ struct RowChangeTests {
             gross numeric generated always as (net * 1.19) stored, number serial, note text default 'none');
         """
 
+    @Test
+    func generatedColumnsAreCreatedAndComputedByTheTarget() throws {
+        let shop = try Replication(
+            RowChangeTests.invoices + "insert into invoices (net) select i from generate_series(1, 50) i;")
+        try shop.start()
+        try shop.waitUntilCaughtUp()
+        try shop.execute(
+            """
+            alter table invoices add column half numeric generated always as (net / 2) stored;
+            insert into invoices (net) select i from generate_series(51, 100) i;
+            update invoices set net = net * 2 where id % 2 = 0;
+            alter table invoices drop column gross;
+            delete from invoices where id = 3;
+            """)
+        try shop.requireEqual("invoices")
+    }
+
     /// Servers before 18 do not publish generated columns: a target that is made by hand computes them itself.
     @Test
     func generatedColumnsOfTheTargetAreComputedThere() throws {
@@ -100,16 +117,9 @@ struct RowChangeTests {
             insert into plain (v) values (6);
             """)
         try shop.requireEqual("orders", "plain")
-        // The sequences follow when there is nothing else to do.
-        try eventually("the sequences of the target have followed", state: { shop.situation() }) {
-            try shop.targetValue(
-                """
-                select pg_sequence_last_value(pg_get_serial_sequence('orders', 'id')) >= 100
-                    and pg_sequence_last_value(pg_get_serial_sequence('orders', 'number')) >= 100
-                    and pg_sequence_last_value(pg_get_serial_sequence('plain', 'id')) >= 60
-                """) == "t"
-        }
-        // As after a switch to the target: the application inserts there, without a duplicate key.
+        // A planned switch to the target: Millrace is stopped in order, and the application inserts there, without a
+        // duplicate key.
+        #expect(shop.millrace.terminate() == 0)
         let insert = "insert into orders (note) values ('there') returning id > 100, number > 100"
         #expect(try shop.targetValue(insert) == "t|t")
         #expect(try shop.targetValue("insert into plain (v) values (7) returning id > 60") == "t")
