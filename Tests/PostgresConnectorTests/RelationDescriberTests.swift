@@ -28,6 +28,10 @@ import Testing
         #expect(relation.primaryKey == [1, 0])
         #expect(relation.identityColumns == [0, 1])
         #expect(relation.types.isEmpty)
+        // Not sent, so that it has no place among the columns.
+        #expect(relation.computedColumns.map(\.name) == ["g"])
+        #expect(relation.computedColumns.map(\.attributeNumber) == [6])
+        #expect(relation.computedColumns.map(\.defaultExpression) == ["(b + 1)"])
     }
 
     @Test func theFullLoadDescribesATableAsTheStreamDoes() throws {

@@ -6,13 +6,14 @@ import Testing
 @Suite struct SinkSchemaTests {
     private func relation(
         _ columns: [Column], name: String = "t", schema: String = "public", types: [TypeDefinition] = [],
-        key: [Int] = [0], id: UInt32 = 40
+        key: [Int] = [0], id: UInt32 = 40, computed: [Column] = []
     ) -> Relation {
         var columns = columns
         for index in key { columns[index].isReplicaIdentity = true }
         return Relation(
             id: RelationID(id), namespace: schema, name: name, topic: "srv.\(schema).\(name)",
-            replicaIdentity: .primaryKey, columns: columns, primaryKey: key, types: types)
+            replicaIdentity: .primaryKey, columns: columns, primaryKey: key, types: types,
+            computedColumns: computed)
     }
 
     private func column(
@@ -178,6 +179,49 @@ import Testing
         try fixture.execute("insert into t (v) values (9), (default)")
         #expect(
             try fixture.lines("select * from t order by id") == ["5|70|4|8", "6|71|3|6", "7|72|9|18", "8|73|42|84"])
+    }
+
+    @Test func columnsThatTheSourceComputesAreComputedByTheTarget() throws {
+        let fixture = try SinkFixture()
+        let sink = try fixture.start()
+        defer { sink.stop() }
+        func version(_ v: Column, _ computed: [Column]) -> Relation {
+            relation([column("id", 1, "bigint", notNull: true), v], computed: computed)
+        }
+        func computed(_ name: String, _ number: Int16, _ expression: String) -> Column {
+            column(name, number, "integer", generated: true, default: expression)
+        }
+        let first = version(column("v", 3, "integer"), [computed("twice", 2, "(v * 2)")])
+        let builder = fixture.builder()
+        builder.relation(first).transaction(lsn: 100) { $0.insert(first, ["1", "4"]) }
+        _ = try sink.write(builder.build())
+        #expect(try fixture.lines("select t from t") == ["(1,8,4)"])
+        // The column that it is made of gets another name, it too, and there is a second one.
+        let second = version(
+            column("w", 3, "integer"), [computed("double", 2, "(w * 2)"), computed("next", 4, "(w + 1)")])
+        builder.relation(second).transaction(lsn: 200) { $0.insert(second, ["2", "5"]) }
+        _ = try sink.write(builder.build())
+        #expect(try fixture.lines("select id, double, w, next from t order by id") == ["1|8|4|5", "2|10|5|6"])
+        // One goes, so that what it is made of can change its type; the other, made anew, needs what the target lacks.
+        let third = version(column("w", 3, "bigint"), [computed("next", 5, "no_such_function(w)")])
+        builder.relation(third).transaction(lsn: 300) { $0.insert(third, ["3", "6000000000"]) }
+        _ = try sink.write(builder.build())
+        #expect(sink.status().suspended.isEmpty, "\(sink.status().suspended)")
+        #expect(try fixture.lines("select t from t order by id") == ["(1,4)", "(2,5)", "(3,6000000000)"])
+    }
+
+    @Test func aComputedColumnBecomesAnOrdinaryOne() throws {
+        let fixture = try SinkFixture()
+        let sink = try fixture.start()
+        defer { sink.stop() }
+        let id = column("id", 1, "bigint", notNull: true)
+        let before = relation([id], computed: [column("twice", 2, "bigint", generated: true, default: "(id * 2)")])
+        let after = relation([id, column("twice", 2, "bigint")])
+        let builder = fixture.builder()
+        builder.relation(before).transaction(lsn: 100) { $0.insert(before, ["1"]) }
+        builder.relation(after).transaction(lsn: 200) { $0.insert(after, ["2", "7"]) }
+        _ = try sink.write(builder.build())
+        #expect(try fixture.lines("select t from t order by id") == ["(1,2)", "(2,7)"])
     }
 
     @Test func unusualNamesAndManyColumns() throws {

@@ -111,12 +111,15 @@ package final class Relation: Sendable {
     package let primaryKey: [Int]
     /// The types that `columns` use and that are not built in, each after those that it depends on.
     package let types: [TypeDefinition]
+    /// Generated columns that the source computes and does not send: they have no place in tuples. A copy of the table
+    /// computes them too.
+    package let computedColumns: [Column]
     /// Hash of everything above: equal versions are equal definitions, across restarts too.
     package let version: UInt64
 
     package init(
         id: RelationID, namespace: String, name: String, topic: String, replicaIdentity: ReplicaIdentity,
-        columns: [Column], primaryKey: [Int], types: [TypeDefinition] = []
+        columns: [Column], primaryKey: [Int], types: [TypeDefinition] = [], computedColumns: [Column] = []
     ) {
         self.id = id
         self.namespace = namespace
@@ -126,9 +129,10 @@ package final class Relation: Sendable {
         self.columns = columns
         self.primaryKey = primaryKey
         self.types = types
+        self.computedColumns = computedColumns
         self.version = Relation.hash(
             id: id, namespace: namespace, name: name, topic: topic, replicaIdentity: replicaIdentity, columns: columns,
-            primaryKey: primaryKey, types: types)
+            primaryKey: primaryKey, types: types, computedColumns: computedColumns)
     }
 
     /// `schema.table`, for people.

@@ -5,7 +5,7 @@ extension Relation {
         writer.append(id.value)
         Relation.encodeBody(
             namespace: namespace, name: name, topic: topic, replicaIdentity: replicaIdentity, columns: columns,
-            primaryKey: primaryKey, types: types, into: &writer)
+            primaryKey: primaryKey, types: types, computedColumns: computedColumns, into: &writer)
     }
 
     /// Throws `MalformedRecord` on bytes that are no relation.
@@ -29,14 +29,16 @@ extension Relation {
         }
         var types: [TypeDefinition] = []
         for _ in 0..<Int(try reader.uint16()) { types.append(try TypeDefinition.decode(&reader)) }
+        var computedColumns: [Column] = []
+        for _ in 0..<Int(try reader.uint16()) { computedColumns.append(try Column.decode(&reader)) }
         return Relation(
             id: id, namespace: namespace, name: name, topic: topic, replicaIdentity: replicaIdentity, columns: columns,
-            primaryKey: primaryKey, types: types)
+            primaryKey: primaryKey, types: types, computedColumns: computedColumns)
     }
 
     private static func encodeBody(
         namespace: String, name: String, topic: String, replicaIdentity: ReplicaIdentity, columns: [Column],
-        primaryKey: [Int], types: [TypeDefinition], into writer: inout ByteWriter
+        primaryKey: [Int], types: [TypeDefinition], computedColumns: [Column], into writer: inout ByteWriter
     ) {
         writer.append(namespace)
         writer.append(name)
@@ -48,18 +50,20 @@ extension Relation {
         for index in primaryKey { writer.append(UInt16(index)) }
         writer.append(UInt16(types.count))
         for type in types { type.encode(into: &writer) }
+        writer.append(UInt16(computedColumns.count))
+        for column in computedColumns { column.encode(into: &writer) }
     }
 
     /// FNV-1a over the encoded bytes: stable across processes and versions of Swift, unlike `Hasher`.
     static func hash(
         id: RelationID, namespace: String, name: String, topic: String, replicaIdentity: ReplicaIdentity,
-        columns: [Column], primaryKey: [Int], types: [TypeDefinition]
+        columns: [Column], primaryKey: [Int], types: [TypeDefinition], computedColumns: [Column]
     ) -> UInt64 {
         var writer = ByteWriter()
         writer.append(id.value)
         encodeBody(
             namespace: namespace, name: name, topic: topic, replicaIdentity: replicaIdentity, columns: columns,
-            primaryKey: primaryKey, types: types, into: &writer)
+            primaryKey: primaryKey, types: types, computedColumns: computedColumns, into: &writer)
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in writer.bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         return hash

@@ -8,18 +8,34 @@ extension ChangeApplier {
         try ensureNamespace(table, name.namespace)
         let sequences = definition.sequenceStatements
         for statement in sequences.before { try define(table, statement, "create a sequence for \(name.description)") }
-        let isPlain = table.relation.columns.allSatisfy { $0.defaultExpression == nil || $0.isGenerated }
-        if isPlain {
-            try define(table, definition.createTable(defaults: false), "create \(name.description)")
-        } else if try !tryToDefine(table, definition.createTable(defaults: true)) {
-            // A default may need a function that is not here. Rows never need defaults: they come complete.
-            logger.warning(
-                "the table is created without the defaults of its columns, which the target does not understand",
-                metadata: ["table": "\(name.description)"])
-            try define(table, definition.createTable(defaults: false), "create \(name.description)")
-        }
+        try createTable(table, definition, name)
         for statement in sequences.after { try define(table, statement, "give \(name.description) its sequence") }
         logger.info("created a table", metadata: ["table": "\(name.description)"])
+    }
+
+    /// With as much of the definition as the target understands: a default or a generated column may need a function that
+    /// is not here. Rows need neither: they come complete, and generated columns do not come.
+    private func createTable(
+        _ table: SinkTable, _ definition: TableDefinitionSQL, _ name: TargetNameFormat.Name
+    ) throws(SinkFailure) {
+        let relation = table.relation
+        let hasDefaults = relation.columns.contains { $0.defaultExpression != nil && !$0.isGenerated }
+        let hasComputed = !relation.computedColumns.isEmpty
+        var attempts = [(defaults: hasDefaults, computed: hasComputed)]
+        if hasDefaults { attempts.append((defaults: false, computed: hasComputed)) }
+        if hasComputed { attempts.append((defaults: false, computed: false)) }
+        for (number, attempt) in attempts.enumerated() {
+            let sql = definition.createTable(defaults: attempt.defaults, computed: attempt.computed)
+            if number == attempts.count - 1 {
+                try define(table, sql, "create \(name.description)")
+            } else if try tryToDefine(table, sql) {
+                return
+            } else {
+                logger.warning(
+                    "the target does not understand the whole definition of the table; trying with less of it",
+                    metadata: ["table": "\(name.description)", "sql": "\(sql)"])
+            }
+        }
     }
 
     func ensureNamespace(_ table: SinkTable, _ namespace: String) throws(SinkFailure) {

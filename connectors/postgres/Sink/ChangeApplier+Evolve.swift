@@ -66,8 +66,11 @@ struct TableChange {
             for column in new.columns where existing.columns[column.name] == nil {
                 addColumn(column, definition, alter)
             }
+            addComputed(nil, new, definition, existing, alter)
             return
         }
+        // First, for what they are computed from may change or go.
+        dropComputed(old, new, existing, alter)
         let pairs = TableChange.match(old, new)
         for (index, column) in old.columns.enumerated() {
             // Generated columns are absent from the stream of older servers.
@@ -83,9 +86,10 @@ struct TableChange {
             }
         }
         changeKey(old, new, existing, definition, alter)
+        addComputed(old, new, definition, existing, alter)
     }
 
-    private mutating func add(_ sql: String, optional: Bool = false) {
+    mutating func add(_ sql: String, optional: Bool = false) {
         statements.append(Statement(sql: sql, isOptional: optional))
     }
 

@@ -10,9 +10,13 @@ struct TableDefinitionSQL {
         self.name = name
     }
 
-    /// `defaults`: constant and other plain defaults too; sequences and identity come in any case.
-    func createTable(defaults: Bool) -> String {
-        var parts = relation.columns.map { columnDefinition($0, defaults: defaults) }
+    /// `defaults`: constant and other plain defaults too; sequences and identity come in any case. `computed`: with the
+    /// generated columns that the source does not send.
+    func createTable(defaults: Bool, computed: Bool = true) -> String {
+        var columns = relation.columns + (computed ? relation.computedColumns : [])
+        // The order of the source, so that whole rows compare equal.
+        if columns.allSatisfy({ $0.attributeNumber > 0 }) { columns.sort { $0.attributeNumber < $1.attributeNumber } }
+        var parts = columns.map { columnDefinition($0, defaults: defaults) }
         if !relation.primaryKey.isEmpty {
             parts.append("PRIMARY KEY (\(list(relation.primaryKey)))")
         }

@@ -13,6 +13,11 @@ package struct ColumnFilter: Sendable {
 
     package var isUnrestricted: Bool { names.isUnrestricted }
 
+    /// Whether the lists keep `schema.table.column`.
+    func passes(_ name: String) -> Bool {
+        isUnrestricted || names.passes(name)
+    }
+
     /// Indexes of the columns of `relation` that are kept, in order; nil for all of them.
     package func projection(of relation: Relation) -> [Int]? {
         if isUnrestricted { return nil }
@@ -36,6 +41,6 @@ package struct ColumnFilter: Sendable {
             id: relation.id, namespace: relation.namespace, name: relation.name, topic: relation.topic,
             replicaIdentity: relation.replicaIdentity, columns: columns,
             primaryKey: key.count == relation.primaryKey.count ? key : [],
-            types: relation.types)
+            types: relation.types, computedColumns: relation.computedColumns)
     }
 }

@@ -28,11 +28,12 @@ struct RelationBuilder {
         let attributes = table.attributes.filter { !$0.isDropped && published.contains($0) }
         let identity = table.identityAttributes
         let columns = attributes.map { column($0, isReplicaIdentity: identity.contains($0.number)) }
+        let computed = computedColumns(table, columns, previous: nil)
         let relation = Relation(
             id: RelationID(table.oid), namespace: table.name.schema, name: table.name.table,
             topic: options.topic(of: table.name), replicaIdentity: table.replicaIdentity, columns: columns,
             primaryKey: Self.positions(of: table.primaryKey, in: columns) ?? [],
-            types: catalog.types.definitions(of: columns.lazy.map(\.typeOID)))
+            types: catalog.types.definitions(of: (columns + computed).lazy.map(\.typeOID)), computedColumns: computed)
         return capture(relation, options.tables.captures(table.name, ancestors: table.ancestors))
     }
 
@@ -46,13 +47,14 @@ struct RelationBuilder {
                 message.columns[index], attributes[index], typeName(message, index, previous?.relation),
                 previous?.relation)
         }
+        let computed = computedColumns(table, columns, previous: previous?.relation)
         let identity = ReplicaIdentity(rawValue: message.replicaIdentity) ?? .primaryKey
         let name = TableName(schema: message.namespace, table: message.name)
         let relation = Relation(
             id: RelationID(message.oid), namespace: message.namespace, name: message.name,
             topic: options.topic(of: name), replicaIdentity: identity, columns: columns,
             primaryKey: primaryKey(columns, identity, table, previous?.relation),
-            types: types(columns, previous?.relation))
+            types: types(columns + computed, previous?.relation), computedColumns: computed)
         return capture(relation, captures(name, table, previous))
     }
 
@@ -66,7 +68,8 @@ struct RelationBuilder {
         projected = Relation(
             id: projected.id, namespace: projected.namespace, name: projected.name, topic: projected.topic,
             replicaIdentity: projected.replicaIdentity, columns: projected.columns, primaryKey: projected.primaryKey,
-            types: catalog.types.definitions(of: projected.columns.lazy.map(\.typeOID)))
+            types: catalog.types.definitions(of: (projected.columns + projected.computedColumns).lazy.map(\.typeOID)),
+            computedColumns: projected.computedColumns)
         return CapturedRelation(relation: projected, isCaptured: isCaptured, projection: kept)
     }
 
@@ -77,6 +80,22 @@ struct RelationBuilder {
             return previous.isCaptured
         }
         return options.tables.captures(name)
+    }
+
+    /// The generated columns that are not among those sent. While the catalog is ahead of the message they may be made of
+    /// columns that the message does not have yet: then they stay as they were, and the message that follows the change
+    /// brings the new ones.
+    private func computedColumns(_ table: Catalog.Table?, _ columns: [Column], previous: Relation?) -> [Column] {
+        let known = previous?.computedColumns ?? []
+        guard let table else { return known }
+        let plain = table.attributes.filter { !$0.isDropped && $0.generation == nil }
+        let sent = Dictionary(columns.map { ($0.attributeNumber, $0) }, uniquingKeysWith: { first, _ in first })
+        let isCurrent = plain.allSatisfy { sent[$0.number]?.name == $0.name && sent[$0.number]?.typeOID == $0.typeOID }
+        guard isCurrent || previous == nil else { return known }
+        return table.attributes.filter {
+            !$0.isDropped && $0.generation == UInt8(ascii: "s") && sent[$0.number] == nil
+                && options.columns.passes("\(table.name.schema).\(table.name.table).\($0.name)")
+        }.map { column($0, isReplicaIdentity: false) }
     }
 
     private func column(_ attribute: Catalog.Attribute, isReplicaIdentity: Bool) -> Column {
