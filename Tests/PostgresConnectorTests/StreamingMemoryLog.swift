@@ -18,6 +18,8 @@ final class MemoryLog: SourceOutput {
         var resets = 0
         /// Nothing is taken.
         var isBusy = false
+        /// Becomes busy when it has got a state of the source.
+        var isBusyBehindState = false
         var spools = 0
         var largestSpool: UInt64 = 0
         var parts = 0
@@ -147,6 +149,7 @@ extension MemoryLog.State {
                     boundary = start + offset
                 case RecordKind.sourceState:
                     sourceState = Array(body)
+                    if isBusyBehindState { isBusy = true }
                     if open == nil { boundary = start + offset }
                 default:
                     precondition(open != nil, "a change outside a transaction")

@@ -113,6 +113,31 @@ import Testing
         try second.stop()
     }
 
+    @Test func stopsInTheMiddleOfALoadAndBeginsItAgain() throws {
+        let database = try StreamingDatabase()
+        try database.sql(
+            "create table t (id int primary key, v text); insert into t select i, 'x' from generate_series(1, 1000) i")
+        let log = MemoryLog()
+        // The state is stored, then the log takes nothing more: the load cannot end.
+        log.state.update { $0.isBusyBehindState = true }
+        let first = try RunningSource(database.config(), into: log)
+        try eventually("the load has begun") {
+            try first.check()
+            return log.state.read { $0.isBusy }
+        }
+        try first.stop()
+        log.state.update { state in
+            state.isBusyBehindState = false
+            state.isBusy = false
+        }
+        let state = try #require(try SourceState.decode(log.recovered.sourceState))
+        #expect(state.phase == .snapshot)
+        let second = try RunningSource(database.config(), into: log)
+        try database.awaitEquality(["public.t"], second)
+        #expect(log.state.read { $0.resets } == 1)
+        try second.stop()
+    }
+
     @Test func dropsTheSlotOnAnOrderlyStopAndLoadsAgain() throws {
         let database = try StreamingDatabase()
         try database.sql("create table t (id int primary key, v text); insert into t values (1, 'a')")
