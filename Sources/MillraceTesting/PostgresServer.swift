@@ -40,7 +40,7 @@ package final class PostgresServer: Sendable {
         chmod(folder.path, 0o755)
         var configuration: [String: String] = [
             "listen_addresses": "'127.0.0.1'", "port": "\(port)", "unix_socket_directories": "'\(folder.path)'",
-            "wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20", "max_connections": "60",
+            "wal_level": "logical", "max_wal_senders": "60", "max_replication_slots": "60", "max_connections": "150",
             "fsync": fsync ? "on" : "off", "full_page_writes": "off",
             "shared_buffers": "64MB", "max_wal_size": "1GB", "autovacuum": "off", "wal_sender_timeout": "30s",
             "log_line_prefix": "'%m [%p] %d '", "TimeZone": "'UTC'", "timezone_abbreviations": "'Default'",

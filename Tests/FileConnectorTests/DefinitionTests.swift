@@ -73,6 +73,35 @@ import Testing
             plugin.preflight(ConnectorConfig(["path": "/tmp", "transforms": "x"])).map(\.property) == ["transforms"])
     }
 
+    @Test func offsetsCannotBeMovedPastFilesThatSayOtherwise() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "millrace-files-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let storage = LocalStorage()
+        let source = SourceDescription(connectorName: "s", topicPrefix: "srv", config: ConnectorConfig([:]))
+        let context = TaskContext(connectorName: "files", taskID: 0, logger: Logger(label: "test"))
+        func reset(_ format: String) throws {
+            try FileSinkPlugin().alterOffsets(
+                ConnectorConfig(["path": folder.path, "format": format]), source: source, to: nil, logID: 7, context)
+        }
+        // Nothing there: the runtime's cursor is the only one.
+        try reset("jsonl")
+        try storage.createDirectory(folder.path)
+        for format in ["jsonl", "csv"] {
+            try reset(format)
+            let cursor = Cursor(logID: 7, offset: 90, commitLSN: LSN(50), ordinal: 1)
+            let name = SealedFileName(
+                prefix: "srv", sequence: 1, startOffset: 0, firstLSN: LSN(40), firstOrdinal: 0, cursor: cursor,
+                lastCommitEnd: LSN(51))
+            let path =
+                format == "csv"
+                ? CSVSink.manifestPath(folder.path, prefix: "srv") : "\(folder.path)/\(name.text("jsonl"))"
+            try Data().write(to: URL(filePath: path))
+            let error = #expect(throws: ConnectorError.self) { try reset(format) }
+            #expect(error?.code == "offsets_are_in_files" && error?.hint?.contains("move the files of srv") == true)
+            try FileManager.default.removeItem(atPath: path)
+        }
+    }
+
     @Test func aRealDirectoryGetsRealFiles() throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "millrace-files-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -87,6 +87,8 @@ struct SinkFaultTests {
         #expect(try shop.targetValue("select count(*) from bad where id >= 3") == "0")
         let details = try shop.millrace.request("GET", "/v1/connectors/sink/details").body
         #expect(details.contains("public.bad") && details.contains("small"), "\(details)")
+        let status = try shop.millrace.request("GET", "/connectors/sink/status").body
+        #expect(status.contains("table_suspended") && status.contains("id=3"), "\(status)")
         let suspended = try shop.millrace.metric("millrace_sink_suspended_tables")
         #expect(Array(suspended.values) == [1], "\(suspended)")
         try shop.target.execute("alter table bad drop constraint small", database: shop.targetDatabase)
@@ -95,6 +97,21 @@ struct SinkFaultTests {
         try eventually("the repaired table catches up", state: { shop.situation() }) {
             try shop.comparison.difference("bad") == nil
         }
+    }
+
+    @Test
+    func aSinkWhoseOffsetsAreResetStartsFromTheBeginningOfTheLog() throws {
+        let shop = try Replication("create table log (n int); insert into log select generate_series(1, 100)")
+        try shop.start()
+        try shop.waitUntilCaughtUp()
+        try shop.execute("insert into log select generate_series(101, 200)")
+        try shop.requireEqual("log")
+        #expect(try shop.millrace.request("DELETE", "/connectors/sink/offsets").status == 400)
+        #expect(try shop.millrace.request("PUT", "/connectors/sink/stop").status == 204)
+        try shop.target.execute("delete from log where n % 2 = 0", database: shop.targetDatabase)
+        #expect(try shop.millrace.request("DELETE", "/connectors/sink/offsets").status == 200)
+        #expect(try shop.millrace.request("PUT", "/connectors/sink/resume").status == 202)
+        try shop.requireEqual("log")
     }
 
     @Test

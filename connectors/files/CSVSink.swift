@@ -64,7 +64,12 @@ package final class CSVSink: Sink, @unchecked Sendable {
     }
 
     private var pendingDirectory: String { ".\(PathText.encode(prefix)).pending" }
-    private var manifestPath: String { "\(options.path)/.\(PathText.encode(prefix)).commit" }
+    private var manifestPath: String { Self.manifestPath(options.path, prefix: prefix) }
+
+    /// The file that says how far the files of a source go.
+    static func manifestPath(_ path: String, prefix: String) -> String {
+        "\(path)/.\(PathText.encode(prefix)).commit"
+    }
 
     package func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
         counters.clearInterruption()

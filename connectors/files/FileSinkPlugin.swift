@@ -56,6 +56,30 @@ package struct FileSinkPlugin: SinkPlugin {
         }
     }
 
+    /// Where there are files, they say how far the sink is, and only moving them changes that.
+    package func alterOffsets(
+        _ config: ConnectorConfig, source: SourceDescription, to cursor: Cursor?, logID: UInt64, _ context: TaskContext
+    ) throws(ConnectorError) {
+        let options = try FileSinkOptions(config)
+        let prefix = source.topicPrefix
+        guard access(options.path, F_OK) == 0 else { return }
+        let saysHowFar: String?
+        switch options.format {
+        case .jsonl:
+            saysHowFar = try LocalStorage().list(options.path).first {
+                SealedFileName($0, prefix: prefix, pathExtension: "jsonl")?.cursor.logID == logID
+            }
+        case .csv:
+            let manifest = CSVSink.manifestPath(options.path, prefix: prefix)
+            saysHowFar = access(manifest, F_OK) == 0 ? manifest : nil
+        }
+        guard let saysHowFar else { return }
+        throw ConnectorError(
+            .configuration, code: "offsets_are_in_files",
+            "the sink goes on behind what its files in \(options.path) hold, as \(saysHowFar) says",
+            hint: "to start from the beginning, move the files of \(prefix) out of \(options.path) first")
+    }
+
     /// Looks whether we may write where `path` is, or where it would be created.
     private static func fault(in path: String) -> String? {
         var directory = path

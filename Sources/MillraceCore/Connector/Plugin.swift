@@ -55,6 +55,20 @@ package protocol SinkPlugin: ConnectorPlugin {
     func makeSink(
         _ config: ConnectorConfig, source: SourceDescription, topics: TopicSelection, _ context: TaskContext
     ) throws(ConnectorError) -> any Sink
+
+    /// Sets how far the sink is, while it is stopped (`PATCH` and `DELETE /connectors/{name}/offsets`). A sink that keeps
+    /// its cursor with its data changes it there, or throws why it cannot. `cursor`: nil for the beginning of the log
+    /// `logID`. Blocks.
+    func alterOffsets(
+        _ config: ConnectorConfig, source: SourceDescription, to cursor: Cursor?, logID: UInt64, _ context: TaskContext
+    ) throws(ConnectorError)
+}
+
+extension SinkPlugin {
+    /// Sinks that go by the runtime's cursor have nothing to change.
+    package func alterOffsets(
+        _ config: ConnectorConfig, source: SourceDescription, to cursor: Cursor?, logID: UInt64, _ context: TaskContext
+    ) throws(ConnectorError) {}
 }
 
 /// What a sink may know of the source that it reads from.

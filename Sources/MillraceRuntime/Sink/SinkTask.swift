@@ -71,7 +71,16 @@ final class SinkTask: Sendable {
 
     var info: TaskStateInfo {
         let snapshot = runner.snapshot
-        return TaskStateInfo(id: id, state: snapshot.phase.rawValue, trace: snapshot.error?.description)
+        return TaskStateInfo(
+            id: id, state: snapshot.phase.rawValue, trace: snapshot.error?.description ?? suspendedTables)
+    }
+
+    /// A task goes on without tables that were suspended; whoever looks at it must not miss them.
+    private var suspendedTables: String? {
+        let suspended = status.suspended
+        guard !suspended.isEmpty else { return nil }
+        return suspended.map { "table_suspended: \($0.table) at \($0.position): \($0.reason)" }.joined(separator: "\n")
+            + "\n  way out: mend the target's table or row, then POST /connectors/\(setup.connector)/tasks/\(id)/restart"
     }
 
     var status: SinkStatus {

@@ -157,6 +157,12 @@ extension Herder {
     }
 
     private func setCursor(_ cursor: Cursor?, _ sink: SinkConnector, _ source: SourceConnector) throws {
+        // First where the data is: should the catalog fail then, the sink's own cursor wins anyway.
+        do {
+            try sink.alterOffsets(to: cursor, of: source)
+        } catch {
+            throw WorkerError(status: error.kind == .configuration ? 400 : 500, error.description)
+        }
         try catalog.setCursor(cursor, sink: sink.name, source: source.name)
         source.host?.setReader(sink.name, cursor)
     }

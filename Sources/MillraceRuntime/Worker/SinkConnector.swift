@@ -116,6 +116,14 @@ final class SinkConnector: ManagedConnector {
         }
     }
 
+    /// Makes the sink's own cursor in its foreign system follow what somebody asked for. Only while it is stopped.
+    func alterOffsets(to cursor: Cursor?, of source: SourceConnector) throws(ConnectorError) {
+        guard let log = source.host?.log else { return }
+        let (profile, plugin) = state.read { ($0.profile, $0.plugin) }
+        let context = TaskContext(connectorName: name, taskID: 0, logger: logger)
+        try plugin.alterOffsets(profile.config, source: source.description, to: cursor, logID: log.id, context)
+    }
+
     private func makeTask(_ source: SourceConnector, _ host: LogHost, _ stored: Cursor?) {
         let (profile, plugin, taken, leftBehind) = state.read {
             ($0.profile, $0.plugin, Set($0.tasks.map(\.id)), $0.leftBehind[source.name])

@@ -30,4 +30,25 @@ package struct PostgresSinkPlugin: SinkPlugin {
             try SinkOptions(config), sink: context.connectorName, source: source, isWanted: isWanted,
             logger: context.logger)
     }
+
+    package func alterOffsets(
+        _ config: ConnectorConfig, source: SourceDescription, to cursor: Cursor?, logID: UInt64, _ context: TaskContext
+    ) throws(ConnectorError) {
+        let options = try SinkOptions(config)
+        do throws(PostgresError) {
+            let connection = try PostgresConnection(options.connection)
+            let ledger = SinkLedger(
+                connection: connection, sink: context.connectorName, source: source.connectorName)
+            try ledger.prepare()
+            guard try ledger.lock() else {
+                throw PostgresError(
+                    sqlState: "55P03", message: "another session still holds the lock of the sink",
+                    operation: "change the sink's cursor")
+            }
+            _ = try ledger.readCursor(logID: logID)
+            try ledger.setCursor(cursor)
+        } catch {
+            throw error.connectorError
+        }
+    }
 }

@@ -100,6 +100,18 @@ struct SinkLedger {
         return nil
     }
 
+    /// Puts the cursor where somebody wants it. What suspended tables have not got comes again, or is not wanted any more.
+    func setCursor(_ cursor: Cursor?) throws(PostgresError) {
+        try connection.execute("BEGIN", "begin")
+        try connection.execute(
+            "DELETE FROM millrace.suspended_table WHERE sink = $1 AND source = $2", [sink, source],
+            "forget suspended tables")
+        try connection.execute(
+            "UPDATE millrace.sink_cursor SET cursor = $1, updated_at = now() WHERE sink = $2 AND source = $3",
+            [cursor?.description, sink, source], "set the sink's cursor")
+        try connection.execute("COMMIT", "commit")
+    }
+
     static let cursorStatement =
         "UPDATE millrace.sink_cursor SET cursor = $1, updated_at = pg_catalog.now()"
         + " WHERE sink = $2 AND source = $3 AND log_id = $4"

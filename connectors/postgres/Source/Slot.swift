@@ -70,6 +70,15 @@ struct Slot: Hashable, Sendable {
     /// For messages.
     var position: String { confirmedFlushLSN.map { "; confirmed_flush_lsn \($0)" } ?? "" }
 
+    /// Somebody reads the slot, of which only one at a time can.
+    static func active(_ name: String, _ reason: String, foreignCode: String?) -> ConnectorError {
+        ConnectorError(
+            .transient, code: "slot_active", "the replication slot \(name) is in use: \(reason)",
+            hint:
+                "another program reads the slot \(name), or the server has not noticed yet that a connection of ours is "
+                + "gone (wal_sender_timeout)", foreignCode: foreignCode)
+    }
+
     static func dropStatement(_ name: String) -> String {
         "SELECT pg_drop_replication_slot(\(Quoting.literal(name)));"
     }

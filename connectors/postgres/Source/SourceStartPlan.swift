@@ -73,6 +73,8 @@ extension SourceStartPlan {
             return .load(.create, dropsSlot: true)
         }
         try slot.check(database: system.database)
+        // Where it stands is where we would begin: whoever reads it moves it on meanwhile.
+        if let pid = slot.activePID { throw Slot.active(slot.name, "its reader has PID \(pid)", foreignCode: "55006") }
         if mode == .noData { return .streamOnly(from: slot.confirmedFlushLSN) }
         return .load(.existing, dropsSlot: false)
     }

@@ -32,12 +32,7 @@ extension PostgresError {
                     + "the source, then " + Slot.reload, foreignCode: sqlState)
         }
         if sqlState == "55006" {
-            var error = connectorError
-            error.code = "slot_active"
-            error.hint =
-                "another program reads the slot \(options.slotName), or the server has not noticed yet that a "
-                + "connection of ours is gone (wal_sender_timeout)"
-            return error
+            return Slot.active(options.slotName, message, foreignCode: sqlState)
         }
         return connectorError
     }
