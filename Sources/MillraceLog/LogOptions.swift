@@ -8,7 +8,7 @@ package struct LogOptions: Sendable {
     package var spoolMemoryByteLimit: Int
 
     package init(
-        segmentByteLimit: Int = 128 << 20, frameByteLimit: Int = 1 << 20, spoolMemoryByteLimit: Int = 4 << 20
+        segmentByteLimit: Int = 64 << 20, frameByteLimit: Int = 1 << 20, spoolMemoryByteLimit: Int = 4 << 20
     ) {
         self.segmentByteLimit = max(segmentByteLimit, 1)
         self.frameByteLimit = max(frameByteLimit, 1)
