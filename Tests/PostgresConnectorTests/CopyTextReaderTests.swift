@@ -7,7 +7,8 @@ import Testing
     /// The columns of the one row in `buffer`; nil for null.
     static func columns(_ buffer: RecordBuffer) throws -> [[UInt8]?] {
         var reader = RecordReader(buffer.bytes)
-        guard case .insert(_, _, let tuple) = try reader.next() else { return [] }
+        guard case .insert(_, let lsn, let tuple) = try reader.next() else { return [] }
+        #expect(lsn == LSN(9))
         #expect(try reader.next() == nil)
         return tuple.map { value in
             switch value {
@@ -20,7 +21,8 @@ import Testing
     static func read(_ line: [UInt8], _ columnCount: Int) throws -> [[UInt8]?]? {
         let buffer = RecordBuffer(capacity: 64)
         let isIntact = line.withUnsafeBytes {
-            CopyTextReader.appendInsert($0, columnCount: columnCount, relation: RelationID(7), to: buffer)
+            CopyTextReader.appendInsert(
+                $0, columnCount: columnCount, relation: RelationID(7), lsn: LSN(9), to: buffer)
         }
         return isIntact ? try columns(buffer) : nil
     }

@@ -87,7 +87,8 @@ struct LoadedTables {
                 case .load(let id, .end):
                     let name = try name(id, names)
                     try require(rows[name] != nil && ended.insert(name).inserted, "\(name) ends out of turn")
-                case .insert(let id, _, let tuple):
+                case .insert(let id, let lsn, let tuple):
+                    try require(lsn == SnapshotRun.lsn, "a row at \(lsn)")
                     let name = try name(id, names)
                     try require(rows[name] != nil && !ended.contains(name), "row of \(name) out of turn")
                     try require(tuple.count == columns[name]?.count, "columns of \(name)")

@@ -6,13 +6,13 @@ enum CopyTextReader {
     private static let tab: UInt8 = 0x09
     private static let backslash: UInt8 = 0x5C
 
-    /// Appends `line` (one row, with or without its line end) to `buffer` as an insert. False, with the buffer of no more
+    /// Appends `line` (one row, with or without its line end) to `buffer` as an insert at `lsn`. False, with the buffer of no more
     /// use, where the line has not `columnCount` columns.
     static func appendInsert(
-        _ line: UnsafeRawBufferPointer, columnCount: Int, relation: RelationID, to buffer: RecordBuffer
+        _ line: UnsafeRawBufferPointer, columnCount: Int, relation: RelationID, lsn: LSN, to buffer: RecordBuffer
     ) -> Bool {
         guard let base = line.baseAddress else { return false }
-        let start = buffer.beginRow(RecordKind.insert, relation: relation, lsn: .zero)
+        let start = buffer.beginRow(RecordKind.insert, relation: relation, lsn: lsn)
         // Marker and count, then per column a kind and a length. Words are stored whole, so there is one to spare.
         let output = buffer.reserve(3 + 5 * columnCount + line.count + 8)
         guard let count = convert(base, line.count, columnCount: columnCount, to: output) else { return false }

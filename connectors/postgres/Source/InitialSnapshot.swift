@@ -90,8 +90,8 @@ package final class InitialSnapshot: Sendable {
             tables: tables, pieceCounts: plan.pieceCounts, info: info, output: output, progress: progress,
             control: control)
         let reader = SnapshotReader(
-            options: options, tables: tables, pieces: plan.pieces, snapshotName: snapshot.name, writer: writer,
-            control: control)
+            options: options, tables: tables, pieces: plan.pieces, snapshotName: snapshot.name,
+            consistentLSN: consistentLSN, writer: writer, control: control)
         let threads = min(options.snapshotThreads, max(plan.pieces.count, 1))
         logger.info(
             "full load begins",

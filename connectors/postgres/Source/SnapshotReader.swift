@@ -12,17 +12,20 @@ final class SnapshotReader: Sendable {
     private let tables: [CapturedTable]
     private let pieces: [SnapshotPlan.Piece]
     private let snapshotName: String
+    /// What the rows carry as their LSN: the load is the state of the tables there.
+    private let consistentLSN: LSN
     private let writer: SnapshotWriter
     private let control: SnapshotControl
 
     init(
         options: SourceOptions, tables: [CapturedTable], pieces: [SnapshotPlan.Piece], snapshotName: String,
-        writer: SnapshotWriter, control: SnapshotControl
+        consistentLSN: LSN, writer: SnapshotWriter, control: SnapshotControl
     ) {
         self.options = options
         self.tables = tables
         self.pieces = pieces
         self.snapshotName = snapshotName
+        self.consistentLSN = consistentLSN
         self.writer = writer
         self.control = control
     }
@@ -90,6 +93,7 @@ final class SnapshotReader: Sendable {
         let table = tables[piece.table]
         let id = table.relation.relation.id
         let columnCount = table.relation.relation.columns.count
+        let lsn = consistentLSN
         var rows: UInt64 = 0
         var buffer = writer.makeBuffer()
         var isIntact = true
@@ -97,7 +101,8 @@ final class SnapshotReader: Sendable {
             let hasRow: Bool
             do throws(PostgresError) {
                 hasRow = try connection.nextCopyRow(operation) { line in
-                    isIntact = CopyTextReader.appendInsert(line, columnCount: columnCount, relation: id, to: buffer)
+                    isIntact = CopyTextReader.appendInsert(
+                        line, columnCount: columnCount, relation: id, lsn: lsn, to: buffer)
                 }
             } catch {
                 throw Self.error(error, table)
