@@ -56,9 +56,10 @@ struct SchemaChangeTests {
             create type late.kind as enum ('a', 'b');
             create table late.orders (id int primary key, k late.kind);
             insert into late.orders values (1, 'a'), (2, 'b');
-            alter type late.kind add value 'c';
-            insert into late.orders values (3, 'c');
             """)
+        try shop.requireEqual("late.orders")
+        // The source does not describe the table again for this: the row is the first to tell.
+        try shop.execute("alter type late.kind add value 'c''\"x'; insert into late.orders values (3, 'c''\"x')")
         try shop.requireEqual("late.orders")
     }
 

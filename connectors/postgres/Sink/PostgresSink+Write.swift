@@ -30,13 +30,15 @@ extension PostgresSink {
                 }
                 guard case .table(let refusal) = error else { throw error }
                 try session.rollBack()
-                try suspend(refusal, session, isHeld: attempt.startedInside)
+                let isMended = try session.applier.learnLabel(refusal)
+                if !isMended { try suspend(refusal, session, isHeld: attempt.startedInside) }
                 if attempt.startedInside {
                     // Earlier batches of the same transaction went with the rollback.
                     throw .connector(
                         ConnectorError(
-                            .transient, code: "table_suspended",
-                            "\(refusal.tableName) was suspended within a large transaction, which is read again"))
+                            .transient, code: isMended ? "label_added" : "table_suspended",
+                            "\(refusal.tableName) was \(isMended ? "changed" : "suspended") within a large transaction,"
+                                + " which is read again"))
                 }
                 session.applier.resume(batch, with: attempt.relations)
             }
