@@ -179,4 +179,12 @@ import Testing
         #expect(TargetNameFormat.fault(in: "${nonsense}") != nil)
         #expect(TargetNameFormat.fault(in: "x.") != nil)
     }
+
+    @Test func aRefusedLabelIsTakenOnlyWhereItIsCertain() {
+        let prefix = "cannot insert a row of s.t: invalid input value for enum s.mood"
+        #expect(ChangeApplier.quotedLabel(prefix + #": "great""#) == "great")
+        #expect(ChangeApplier.quotedLabel(prefix + #": "it's "so""#) == #"it's "so"#)
+        #expect(ChangeApplier.quotedLabel(prefix + #": "a: "b""#) == nil)
+        #expect(ChangeApplier.quotedLabel(prefix) == nil)
+    }
 }

@@ -41,10 +41,11 @@ extension ChangeApplier {
         return false
     }
 
-    /// The label in `invalid input value for enum mood: "label"` (enum_in, enum.c), in whatever language: what stands
-    /// between the quote behind the last colon and the last quote.
+    /// The label in `invalid input value for enum mood: "label"` (enum_in, enum.c), in whatever language. Nil where it is
+    /// not certain which it is: a label that was added by mistake could not be taken back.
     static func quotedLabel(_ message: String) -> String? {
-        guard let colon = message.ranges(of: ": \"").last, let end = message.lastIndex(of: "\""),
+        let colons = message.ranges(of: ": \"")
+        guard colons.count == 1, let colon = colons.first, let end = message.lastIndex(of: "\""),
             colon.upperBound <= end
         else { return nil }
         return String(message[colon.upperBound..<end])
