@@ -38,7 +38,7 @@ format: ## Format all Swift code in place
 bench: setup release ## Compare with native replication, COPY and pg_recvlogical; RUNS=, ROWS=, LOAD_ROWS=, ONLY=
 	@python3 bench/bench.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
 
-soak: setup release ## pgbench with ten kills and two crashes, a transaction of ten million rows, 1,000 tables, 20 connectors; ONLY=
+soak: setup release ## pgbench with kills, a transaction of ten million rows, 1,000 tables, 20 connectors; MINUTES=n: a bank under random kills
 	@python3 bench/soak.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
 
 clean: ## Remove what was built

@@ -6,8 +6,10 @@ pgbench     full load and pgbench's TPC-B for a minute; Millrace killed with -9 
 big         one transaction of ten million rows: equal, and how much memory Millrace had at the most
 tables      a thousand tables in one connector: equal, time to start, memory
 connectors  twenty sources and sinks in one server: equal, time to start, memory
+bank        only with MINUTES=n, and then alone: transfers whose sum must hold at every look, random kills of all three servers,
+            new columns, everything compared each minute
 
-Environment: SCALE, DURATION in seconds, CLIENTS (pgbench), KILLS, BIG_ROWS, TABLES, CONNECTORS, SEED, ONLY (comma-separated), BENCH_DIR.
+Environment: MINUTES, SCALE, DURATION in seconds, CLIENTS (pgbench), KILLS, BIG_ROWS, TABLES, CONNECTORS, SEED, ONLY (comma-separated), BENCH_DIR.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 
+from bank import Bank
 from servers import CLIENT_ENVIRONMENT, PG_BIN, Cluster, Failure, Millrace
 
 MEMORY_LIMIT = 250 << 20
@@ -36,7 +39,7 @@ class Soak:
     def __init__(self, binary, folder):
         settings = {
             "max_replication_slots": "40", "max_wal_senders": "40", "max_connections": "200",
-            "max_locks_per_transaction": "256", "full_page_writes": "on"}
+            "max_locks_per_transaction": "256", "autovacuum": "on"}
         self.binary = binary
         self.folder = folder
         self.servers = []
@@ -45,6 +48,9 @@ class Soak:
         self.target = Cluster(folder, "target", 57321, settings)
         self.servers.append(self.target)
         self.markers = 0
+
+    def bank(self):
+        Bank(self, number("MINUTES", 2), number("CLIENTS", 4), number("SEED", 1)).run(say)
 
     def stop(self):
         for server in reversed(self.servers):
@@ -240,9 +246,11 @@ def main():
     arguments.add_argument("--millrace", required=True, help="the binary")
     binary = os.path.abspath(arguments.parse_args().millrace)
     parts = ["pgbench", "big", "tables", "connectors"]
-    only = [part for part in os.environ.get("ONLY", "").split(",") if part] or parts
-    if set(only) - set(parts):
-        raise Failure(f"ONLY: there is no {', '.join(sorted(set(only) - set(parts)))}")
+    chosen = [part for part in os.environ.get("ONLY", "").split(",") if part]
+    only = chosen or (["bank"] if os.environ.get("MINUTES") else parts)
+    unknown = set(only) - {*parts, "bank"}
+    if unknown:
+        raise Failure(f"ONLY: there is no {', '.join(sorted(unknown))}")
     folder = tempfile.mkdtemp(prefix="millrace-soak-", dir=os.environ.get("BENCH_DIR") or "/tmp")
     os.chmod(folder, 0o755)
     soak = None
