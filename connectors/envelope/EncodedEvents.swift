@@ -24,6 +24,7 @@ package struct EncodedEvent {
     package var otherKey: Range<Int>
     package var commitLSN: LSN
     package var ordinal: UInt64
+    package var commitTime: Timestamp
 }
 
 /// What an encoder hands out: events, and the places between them at which transactions are complete.

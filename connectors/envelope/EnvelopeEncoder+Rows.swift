@@ -54,7 +54,7 @@ extension EnvelopeEncoder {
         let deleted = try writeValue(.delete, plan, lsn, old: old, new: nil, .none, block, events)
         var event = EncodedEvent(
             topic: plan.topic, key: oldKey.whole, value: deleted, headers: .newKey, otherKey: newKey.payload,
-            commitLSN: info.commitLSN, ordinal: ordinal)
+            commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime)
         events.append(event)
         if options.writesTombstones {
             event.value = nil
@@ -100,7 +100,7 @@ extension EnvelopeEncoder {
         events.append(
             EncodedEvent(
                 topic: plan.topic, key: key, value: value, headers: options.writesContextHeaders ? .context : .none,
-                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal))
+                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime))
     }
 
     /// Counts the event in its transaction; before the first of them, the transaction's own event is written.

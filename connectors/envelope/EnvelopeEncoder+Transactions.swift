@@ -105,7 +105,8 @@ extension EnvelopeEncoder {
         events.append(
             EncodedEvent(
                 topic: topicIndex(options.transactionTopic), key: start..<middle, value: middle..<out.count,
-                headers: .none, otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal))
+                headers: .none, otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal,
+                commitTime: info.commitTime))
     }
 
     private func withSchema(
@@ -171,6 +172,6 @@ extension EnvelopeEncoder {
         events.append(
             EncodedEvent(
                 topic: topicIndex(options.messageTopic), key: start..<middle, value: middle..<out.count, headers: .none,
-                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal))
+                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime))
     }
 }
