@@ -8,6 +8,7 @@ final class LogHost: Sendable {
     let connector: String
     let directory: String
     let log: any ReplicationLog
+    let clock: TaskClock
     private let logger: Logger
     private let state: Monitor<State>
 
@@ -22,10 +23,15 @@ final class LogHost: Sendable {
         var warnedOfTrimming = false
     }
 
-    init(connector: String, directory: String, log: any ReplicationLog, settings: LogSettings, logger: Logger) {
+    init(
+        connector: String, directory: String, log: any ReplicationLog, settings: LogSettings,
+        clock: TaskClock = .system,
+        logger: Logger
+    ) {
         self.connector = connector
         self.directory = directory
         self.log = log
+        self.clock = clock
         self.logger = logger
         state = Monitor(State(settings: settings, recovered: log.recovered))
     }
@@ -35,7 +41,9 @@ final class LogHost: Sendable {
         connector: String, directory: String, settings: LogSettings, logger: Logger
     ) throws(ConnectorError) -> LogHost {
         do {
-            let log = try DiskLog(directory: directory, options: settings.logOptions)
+            let log = try DiskLog(directory: directory, options: settings.logOptions, storage: FileStorage()) {
+                DiskReserve.isReached(on: directory, adding: $0)
+            }
             return LogHost(
                 connector: connector, directory: directory, log: log, settings: settings, logger: logger)
         } catch {
@@ -97,7 +105,7 @@ final class LogHost: Sendable {
         let needed = readers.values.map { cursor in
             cursor.flatMap { $0.logID == logID ? $0.offset : nil } ?? start
         }.min()
-        let segments = log.segments(now: WallClock.secondsSince1970)
+        let segments = log.segments(now: clock.secondsSince1970())
         guard
             let offset = retention.trimOffset(segments, needed: needed, isUnderPressure: isUnderPressure)
         else { return }

@@ -37,15 +37,20 @@ protocol BatchReader: AnyObject, Sendable {
 extension LogReader: BatchReader {}
 
 /// The change log on disk. Readers are not held up by writers; writers take turns.
-final class DiskLog: ReplicationLog {
-    private let log: FileChangeLog
+final class DiskLog<Storage: LogStorage>: ReplicationLog {
+    private let log: ChangeLog<Storage>
     private let directory: String
+    /// Whether so many more bytes would leave too little space on the disk for everything else.
+    private let reserveIsReached: @Sendable (Int) -> Bool
     /// Held while something is written, for as long as an fsync takes: only for threads that may wait that long.
     private let writing = Monitor(())
 
-    init(directory: String, options: LogOptions) throws(LogError) {
+    init(
+        directory: String, options: LogOptions, storage: Storage, reserveIsReached: @escaping @Sendable (Int) -> Bool
+    ) throws(LogError) {
         self.directory = directory
-        log = try FileChangeLog.open(directory: directory, options: options, storage: FileStorage())
+        self.reserveIsReached = reserveIsReached
+        log = try ChangeLog.open(directory: directory, options: options, storage: storage)
     }
 
     var recovered: RecoveredLog { log.recovered }
@@ -78,12 +83,12 @@ final class DiskLog: ReplicationLog {
     }
 
     func append(_ buffer: RecordBuffer) throws(LogError) {
-        guard !DiskReserve.isReached(on: directory, adding: buffer.count) else { throw .noSpace(path: directory) }
+        guard !reserveIsReached(buffer.count) else { throw .noSpace(path: directory) }
         try writing.read { _ throws(LogError) in try log.append(buffer) }
     }
 
     func append(_ spool: any TransactionSpool, _ info: TransactionInfo) throws(LogError) {
-        guard let spool = spool as? LogSpool<FileStorage> else { throw .misuse(reason: "a spool of another log") }
+        guard let spool = spool as? LogSpool<Storage> else { throw .misuse(reason: "a spool of another log") }
         try writing.read { _ throws(LogError) in try log.append(spool, info) }
     }
 

@@ -18,23 +18,18 @@ struct CatalogCursorStore: CursorStore {
 /// Says when a cursor is to be stored again.
 struct CheckpointClock {
     let interval: Duration
-    private var last: ContinuousClock.Instant?
+    private var last: Duration
 
-    init(interval: Duration) {
+    init(interval: Duration, now: Duration) {
         self.interval = interval
-        last = .now
+        last = now
     }
 
     /// True once per interval.
-    var isDue: Bool {
-        mutating get {
-            let now = ContinuousClock.now
-            guard let last, last.duration(to: now) < interval else {
-                self.last = now
-                return true
-            }
-            return false
-        }
+    mutating func isDue(_ now: Duration) -> Bool {
+        guard now - last >= interval else { return false }
+        last = now
+        return true
     }
 }
 

@@ -8,6 +8,7 @@ final class SourceTask: Sendable {
     private let host: LogHost
     private let plugin: any SourcePlugin
     private let config: ConnectorConfig
+    private let queueByteLimit: Int
     private let logger: Logger
     let runner: TaskRunner
     private let state: Monitor<State>
@@ -21,12 +22,14 @@ final class SourceTask: Sendable {
 
     init(
         connector: String, host: LogHost, plugin: any SourcePlugin, config: ConnectorConfig,
-        phase: TaskRunner.Phase = .unassigned, lastStatus: SourceStatus? = nil, logger: Logger
+        phase: TaskRunner.Phase = .unassigned, lastStatus: SourceStatus? = nil,
+        queueByteLimit: Int = LogWriter.queueByteLimit, logger: Logger
     ) {
         self.connector = connector
         self.host = host
         self.plugin = plugin
         self.config = config
+        self.queueByteLimit = queueByteLimit
         self.logger = logger
         state = Monitor(State(lastStatus: lastStatus))
         runner = TaskRunner(policy: RestartPolicy(config), phase: phase, logger: logger)
@@ -72,10 +75,36 @@ final class SourceTask: Sendable {
         if let writer, writer.durableLSN > start { runner.noteProgress() }
     }
 
+    /// A source at work and the writer of its log.
+    struct Run {
+        let source: any Source
+        let writer: LogWriter
+    }
+
     private func runOnce() throws(ConnectorError) {
+        let run = try begin()
+        run.writer.start(name: "log \(connector)")
+        defer {
+            run.writer.finish()
+            end(run)
+        }
+        // `requestStop` may have come before there was a source to tell.
+        if runner.isStopping { run.source.stop() }
+        do {
+            try run.source.run(into: run.writer)
+        } catch {
+            // Whatever the source says when it is stopped for this: the log is the reason.
+            throw host.failure ?? error
+        }
+        if let failure = host.failure { throw failure }
+    }
+
+    /// Makes a source and a writer for it. Neither does anything yet.
+    func begin() throws(ConnectorError) -> Run {
         if let failure = host.failure { throw failure }
         let writer = try LogWriter(
             host.log, recovered: host.recovered, maxByteCount: host.settings.maxByteCount,
+            queueByteLimit: queueByteLimit, clock: host.clock,
             onPressure: { [host] in host.trim(isUnderPressure: true) }, onTrouble: { [self] in note($0) })
         let source = try plugin.makeSource(
             config, TaskContext(connectorName: connector, taskID: id, logger: logger))
@@ -84,38 +113,28 @@ final class SourceTask: Sendable {
             $0.writer = writer
             $0.durableAtStart = writer.durableLSN
         }
-        writer.start(name: "log \(connector)")
-        defer { end(source, writer) }
-        // `requestStop` may have come before there was a source to tell.
-        if runner.isStopping { source.stop() }
-        do {
-            try source.run(into: writer)
-        } catch {
-            // Whatever the source says when it is stopped for this: the log is the reason.
-            throw host.failure ?? error
+        return Run(source: source, writer: writer)
+    }
+
+    /// The last step of every run; the writer has ended.
+    func end(_ run: Run) {
+        noteProgress()
+        // A failed log has nothing to tell the next run, which will not come before the log was opened anew.
+        if host.failure == nil {
+            host.recovered = run.writer.recovered
+            host.forgetStall()
         }
-        if let failure = host.failure { throw failure }
+        let status = run.source.status()
+        state.update {
+            $0.source = nil
+            $0.writer = nil
+            $0.lastStatus = status
+        }
     }
 
     private func note(_ trouble: ConnectorError?) {
         host.note(trouble)
         // A source that has nothing to send just now would not hear that its log has failed.
         if host.failure != nil { state.read { $0.source }?.stop() }
-    }
-
-    private func end(_ source: any Source, _ writer: LogWriter) {
-        noteProgress()
-        // A failed log has nothing to tell the next run, which will not come before the log was opened anew.
-        let recovered = writer.finish()
-        if host.failure == nil {
-            host.recovered = recovered
-            host.forgetStall()
-        }
-        let status = source.status()
-        state.update {
-            $0.source = nil
-            $0.writer = nil
-            $0.lastStatus = status
-        }
     }
 }

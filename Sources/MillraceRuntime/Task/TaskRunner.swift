@@ -24,12 +24,12 @@ final class TaskRunner: Sendable {
     }
 
     private let state: Monitor<Snapshot>
-    private let policy: RestartPolicy
+    private let policy: Monitor<RestartPolicy>
     private let logger: Logger
     private let thread = Monitor<WorkerThread?>(nil)
 
     init(policy: RestartPolicy, phase: Phase = .unassigned, logger: Logger) {
-        self.policy = policy
+        self.policy = Monitor(policy)
         self.logger = logger
         state = Monitor(Snapshot(phase: phase))
     }
@@ -99,35 +99,40 @@ final class TaskRunner: Sendable {
     }
 
     private func run(_ body: () throws(ConnectorError) -> Void) {
-        var policy = policy
         while !isStopping {
-            state.update { $0.madeProgress = false }
             let start = ContinuousClock.now
+            beginRun()
             do {
                 try body()
                 // Nothing more to do (a full load without streaming): the task stays as it is until it is stopped.
                 _ = waitForStop(nil)
             } catch {
                 if isStopping { return }
-                policy.noteRun(lasting: start.duration(to: .now))
-                guard shouldRetry(error, &policy) else { return }
+                let pause = endRun(error, lasting: start.duration(to: .now), random: Double.random(in: 0..<1))
+                guard let pause, !waitForStop(pause) else { return }
             }
         }
     }
 
-    private func shouldRetry(_ error: ConnectorError, _ policy: inout RestartPolicy) -> Bool {
-        if state.read({ $0.madeProgress }) { policy.noteProgress() }
-        let decision = policy.decide(after: error, random: Double.random(in: 0..<1))
+    // MARK: Steps
+
+    func beginRun() {
+        state.update { $0.madeProgress = false }
+    }
+
+    /// A run ended with `error`. Returns how long to wait before the next one; nil if the task has failed.
+    func endRun(_ error: ConnectorError, lasting duration: Duration, random: Double) -> Duration? {
+        let decision = policy.update { [madeProgress = snapshot.madeProgress] policy in
+            policy.noteRun(lasting: duration)
+            if madeProgress { policy.noteProgress() }
+            return policy.decide(after: error, random: random)
+        }
         switch decision {
         case .end, .fail:
             // `.end` too: nobody asked this task to stop, or we would not be here.
             logger.error("task failed: \(error)")
-            state.update {
-                $0.phase = .failed
-                $0.error = error
-                $0.errors += 1
-            }
-            return false
+            markFailed(error)
+            return nil
         case .retry(let pause):
             logger.warning("task tries again in \(pause): \(error)")
             state.update {
@@ -135,7 +140,7 @@ final class TaskRunner: Sendable {
                 $0.errors += 1
                 $0.retries += 1
             }
-            return !waitForStop(pause)
+            return pause
         }
     }
 }
