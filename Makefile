@@ -4,7 +4,7 @@ SWIFT ?= swift
 # Folders with Swift code, for the formatter.
 SWIFT_PATHS := Package.swift Sources connectors migrations Tests
 
-.PHONY: help setup build release demo demo-stop test check format bench soak clean
+.PHONY: help setup build release demo demo-stop test check format bench soak crash clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +40,10 @@ bench: setup release ## Compare with native replication, COPY and pg_recvlogical
 
 soak: setup release ## pgbench with kills, a transaction of ten million rows, 1,000 tables, 20 connectors; MINUTES=n: a bank under random kills
 	@python3 bench/soak.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
+
+crash: setup release ## Kill the server, and make calls fail, at every n-th system call; SECONDS= (a sample), ONLY=, JOBS=
+	@python3 faults/crash.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace" \
+		--seconds "$(or $(SECONDS),0)" --only "$(ONLY)" --jobs "$(or $(JOBS),2)"
 
 clean: ## Remove what was built
 	rm -rf .build bench-results

@@ -21,4 +21,6 @@ step "build: warnings are errors, imports are declared" \
     "$swift" build --build-tests --explicit-target-dependency-import-check error
 step "unit tests" "$swift" test --skip-build --disable-xctest --skip IntegrationTests
 step "integration tests" "$swift" test --skip-build --disable-xctest --filter IntegrationTests
+step "system calls that fail or kill: a sample" \
+    python3 faults/crash.py --millrace "$("$swift" build --show-bin-path)/millrace" --seconds 90
 printf '\n== all is well  (%d:%02d)\n' $(((SECONDS - begun) / 60)) $(((SECONDS - begun) % 60))

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # Without these nothing builds or runs.
-required=(libpq-dev libsqlite3-dev pkg-config postgresql postgresql-client curl python3)
+required=(libpq-dev libsqlite3-dev pkg-config postgresql postgresql-client curl python3 strace)
 # For connectors to come (Kafka, Iceberg); their absence stops nothing today.
 later=(librdkafka-dev libssl-dev libzstd-dev)
 
@@ -14,7 +14,7 @@ installed() {
     # What counts is the program or header, wherever it came from.
     case $1 in
     pkg-config) command -v pkg-config >/dev/null || command -v pkgconf >/dev/null ;;
-    curl | python3) command -v "$1" >/dev/null ;;
+    curl | python3 | strace) command -v "$1" >/dev/null ;;
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
     postgresql-client) command -v psql >/dev/null ;;
     *) return 1 ;;
