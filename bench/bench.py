@@ -3,11 +3,15 @@
 
 stream  a backlog of inserts and updates waiting in a slot, applied to a target:
         Millrace (source, change log, postgres-sink) and native logical replication (a subscription), in turn
-load    the full load of one table: Millrace, and COPY TO STDOUT | COPY FROM STDIN with as many connections, in turn
+load    the full load of one table: Millrace, and COPY TO STDOUT | COPY FROM STDIN as one pipe and as one pipe for each of
+        Millrace's connections, in turn
+latency transactions at a steady rate: from the commit on the source until a poller sees the row in the target; Millrace
+        and native logical replication, in turn
 source  draining the same backlog: Millrace into its change log, and pg_recvlogical into /dev/null, in turn
 
 Environment: ROWS (inserts of the backlog; half as many updates), TX_ROWS (inserts per transaction), LOAD_ROWS, RUNS, LOAD_RUNS,
-CONNECTIONS (of the full load), ONLY (comma-separated: stream, load, source), BENCH_DIR (where the clusters live).
+CONNECTIONS (of the full load), RATE (transactions per second), SECONDS (of one latency run), LATENCY_RUNS,
+ONLY (comma-separated: stream, load, latency, source), BENCH_DIR (where the clusters live), BENCH_PORT (the first of three).
 """
 
 import argparse
@@ -15,13 +19,16 @@ import contextlib
 import os
 import platform
 import re
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 
+import latency
 from servers import CLIENT_ENVIRONMENT, PG_BIN, Cluster, Failure, Millrace
 
 TABLES = """
@@ -37,12 +44,24 @@ ROW = """
 DIGEST = "select count(*), sum(hashtextextended(payments::text, 0)::numeric) from payments"
 
 
+PARTS = {"stream", "load", "latency", "source"}
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
 def number(name, default):
     return int(os.environ.get(name) or default)
+
+
+@dataclass
+class Usage:
+    """CPU seconds of the two servers and of what is between them; bytes of the latter's memory, where it is Millrace."""
+    source: float = 0
+    between: float = 0
+    target: float = 0
+    peak: int = 0
 
 
 class Bench:
@@ -56,12 +75,28 @@ class Bench:
         self.load_runs = number("LOAD_RUNS", 3)
         self.connections = number("CONNECTIONS", 4)
         self.stack = contextlib.ExitStack()
-        self.source = self.start(Cluster(folder, "source", 57310))
-        self.target = self.start(Cluster(folder, "target", 57311))
+        self.rate = number("RATE", 500)
+        self.seconds = number("SECONDS", 60)
+        self.latency_runs = number("LATENCY_RUNS", 1)
+        self.port = number("BENCH_PORT", 57310)
+        self.source = self.start(Cluster(folder, "source", self.port))
+        self.target = self.start(Cluster(folder, "target", self.port + 1))
 
     def start(self, server):
         self.stack.callback(server.stop)
         return server
+
+    @contextlib.contextmanager
+    def measured(self):
+        """CPU seconds of the servers, and of clients that have ended, within the block."""
+        def seconds():
+            clients = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return self.source.cpu(), clients.ru_utime + clients.ru_stime, self.target.cpu()
+
+        usage = Usage()
+        before = seconds()
+        yield usage
+        usage.source, usage.between, usage.target = (now - then for now, then in zip(seconds(), before))
 
     def fresh_target(self, tables=True):
         self.target.sql("drop database if exists copy with (force)")
@@ -133,7 +168,7 @@ class Bench:
 
     @contextlib.contextmanager
     def millrace(self):
-        server = Millrace(self.binary, self.folder, 57312)
+        server = Millrace(self.binary, self.folder, self.port + 2)
         try:
             yield server
         finally:
@@ -145,12 +180,13 @@ class Bench:
         self.slot_at_the_beginning("millrace")
         self.fresh_target()
         with self.millrace() as server:
-            begun = time.monotonic()
-            server.create("source", self.source_config("stream", "millrace", **{"snapshot.mode": "no_data"}))
-            server.create("sink", self.sink_config())
-            self.target.wait_until("exists (select from marker where id = 1)", "copy", 600, server.check)
-            seconds = time.monotonic() - begun
-            usage = server.usage()
+            with self.measured() as usage:
+                begun = time.monotonic()
+                server.create("source", self.source_config("stream", "millrace", **{"snapshot.mode": "no_data"}))
+                server.create("sink", self.sink_config())
+                self.target.wait_until("exists (select from marker where id = 1)", "copy", 600, server.check)
+                seconds = time.monotonic() - begun
+            usage.between, usage.peak = server.usage()
         self.drop_slot("millrace")
         self.require_equal("stream", "stream through Millrace")
         return seconds, usage
@@ -163,42 +199,49 @@ class Bench:
                 connection 'host=127.0.0.1 port={self.source.port} user=postgres dbname=stream'
                 publication bench
                 with (copy_data = false, create_slot = false, enabled = false, slot_name = 'native')""", "copy")
-        begun = time.monotonic()
-        self.target.sql("alter subscription native enable", "copy")
-        self.target.wait_until("exists (select from marker where id = 1)", "copy", 600)
-        seconds = time.monotonic() - begun
+        with self.measured() as usage:
+            begun = time.monotonic()
+            self.target.sql("alter subscription native enable", "copy")
+            self.target.wait_until("exists (select from marker where id = 1)", "copy", 600)
+            seconds = time.monotonic() - begun
+        usage.between = 0
+        self.drop_subscription()
+        self.require_equal("stream", "stream through native replication")
+        return seconds, usage
+
+    def drop_subscription(self):
         self.target.sql("alter subscription native disable", "copy")
         self.target.sql("alter subscription native set (slot_name = none)", "copy")
         self.target.sql("drop subscription native", "copy")
         self.drop_slot("native")
-        self.require_equal("stream", "stream through native replication")
-        return seconds, None
 
     # ---- source ------------------------------------------------------------------------------------------------------
 
     def source_millrace(self):
         self.slot_at_the_beginning("millrace")
         with self.millrace() as server:
-            begun = time.monotonic()
-            server.create("source", self.source_config("stream", "millrace", **{"snapshot.mode": "no_data"}))
-            self.source.wait_until(
-                "(select confirmed_flush_lsn from pg_replication_slots where slot_name = 'millrace') >= "
-                f"'{self.end}'::pg_lsn", "postgres", 600, server.check)
-            seconds = time.monotonic() - begun
-            usage = server.usage()
+            with self.measured() as usage:
+                begun = time.monotonic()
+                server.create("source", self.source_config("stream", "millrace", **{"snapshot.mode": "no_data"}))
+                self.source.wait_until(
+                    "(select confirmed_flush_lsn from pg_replication_slots where slot_name = 'millrace') >= "
+                    f"'{self.end}'::pg_lsn", "postgres", 600, server.check)
+                seconds = time.monotonic() - begun
+            usage.between, usage.peak = server.usage()
         self.drop_slot("millrace")
         return seconds, usage
 
     def source_recvlogical(self):
         self.slot_at_the_beginning("recv")
-        begun = time.monotonic()
-        subprocess.run(
-            [PG_BIN + "/pg_recvlogical", "-p", str(self.source.port), "-d", "stream", "-S", "recv", "--start",
-             "-f", "/dev/null", "--endpos", self.end, "-o", "proto_version=1", "-o", "publication_names=bench"],
-            check=True, env=CLIENT_ENVIRONMENT)
-        seconds = time.monotonic() - begun
+        with self.measured() as usage:
+            begun = time.monotonic()
+            subprocess.run(
+                [PG_BIN + "/pg_recvlogical", "-p", str(self.source.port), "-d", "stream", "-S", "recv", "--start",
+                 "-f", "/dev/null", "--endpos", self.end, "-o", "proto_version=1", "-o", "publication_names=bench"],
+                check=True, env=CLIENT_ENVIRONMENT)
+            seconds = time.monotonic() - begun
         self.drop_slot("recv")
-        return seconds, None
+        return seconds, usage
 
     # ---- load --------------------------------------------------------------------------------------------------------
 
@@ -218,41 +261,93 @@ class Bench:
         self.fresh_target(tables=False)
         self.source.sql("truncate marker", "load")
         with self.millrace() as server:
-            begun = time.monotonic()
-            server.create(
-                "source", self.source_config("load", "load", **{"snapshot.max.threads": str(self.connections)}))
-            server.create("sink", self.sink_config())
-            self.source.wait_until(
-                "exists (select from pg_replication_slots where slot_name = 'load')", "postgres", 60, server.check)
-            # Streamed behind the load: when it is there, the load is.
-            self.source.sql("insert into marker values (1)", "load")
-            self.target.wait_until("exists (select from marker where id = 1)", "copy", 1800, server.check)
-            seconds = time.monotonic() - begun
-            usage = server.usage()
+            with self.measured() as usage:
+                begun = time.monotonic()
+                server.create(
+                    "source", self.source_config("load", "load", **{"snapshot.max.threads": str(self.connections)}))
+                server.create("sink", self.sink_config())
+                self.source.wait_until(
+                    "exists (select from pg_replication_slots where slot_name = 'load')", "postgres", 60, server.check)
+                # Streamed behind the load: when it is there, the load is.
+                self.source.sql("insert into marker values (1)", "load")
+                self.target.wait_until("exists (select from marker where id = 1)", "copy", 1800, server.check)
+                seconds = time.monotonic() - begun
+            usage.between, usage.peak = server.usage()
         self.drop_slot("load")
         self.require_equal("load", "full load through Millrace")
         return seconds, usage
 
-    def load_copy(self):
+    def load_copy(self, connections):
         self.fresh_target()
         pages = int(self.source.sql("select pg_relation_size('payments') / 8192", "load"))
-        bounds = [pages * part // self.connections for part in range(self.connections)] + [2**32 - 1]
-        begun = time.monotonic()
-        pipes = []
-        for low, high in zip(bounds, bounds[1:]):
-            query = f"copy (select * from payments where ctid >= '({low},0)' and ctid < '({high},0)') to stdout"
-            sender = subprocess.Popen(
-                self.source.psql("load") + ["-c", query], stdout=subprocess.PIPE, env=CLIENT_ENVIRONMENT)
-            receiver = subprocess.Popen(
-                self.target.psql("copy") + ["-c", "copy payments from stdin"], stdin=sender.stdout,
-                env=CLIENT_ENVIRONMENT)
-            sender.stdout.close()
-            pipes += [sender, receiver]
-        if any([process.wait() != 0 for process in pipes]):
-            raise Failure("COPY failed")
-        seconds = time.monotonic() - begun
+        bounds = [pages * part // connections for part in range(connections)] + [2**32 - 1]
+        with self.measured() as usage:
+            begun = time.monotonic()
+            pipes = []
+            for low, high in zip(bounds, bounds[1:]):
+                query = "copy payments to stdout" if connections == 1 else (
+                    f"copy (select * from payments where ctid >= '({low},0)' and ctid < '({high},0)') to stdout")
+                sender = subprocess.Popen(
+                    self.source.psql("load") + ["-c", query], stdout=subprocess.PIPE, env=CLIENT_ENVIRONMENT)
+                receiver = subprocess.Popen(
+                    self.target.psql("copy") + ["-c", "copy payments from stdin"], stdin=sender.stdout,
+                    env=CLIENT_ENVIRONMENT)
+                sender.stdout.close()
+                pipes += [sender, receiver]
+            if any([process.wait() != 0 for process in pipes]):
+                raise Failure("COPY failed")
+            seconds = time.monotonic() - begun
         self.require_equal("load", "COPY")
-        return seconds, None
+        return seconds, usage
+
+    # ---- latency -----------------------------------------------------------------------------------------------------
+
+    def make_latency(self):
+        self.source.sql("create database latency")
+        self.source.sql(latency.TABLES + latency.ROWS + "create publication bench for all tables", "latency")
+
+    def probe(self):
+        """Writes at the steady rate and polls the target: sorted milliseconds, one for each transaction."""
+        return latency.measure(self.source, self.target, self.rate, self.seconds)
+
+    def latency_millrace(self):
+        self.source.sql("truncate beat", "latency")
+        self.fresh_target(tables=False)
+        with self.millrace() as server:
+            server.create("source", self.source_config("latency", "latency"))
+            server.create("sink", self.sink_config())
+            self.target.wait_until("(select count(*) from account) = 10000", "copy", 60, server.check)
+            with self.measured() as usage:
+                before = server.usage()[0]
+                delays = self.probe()
+            cpu, usage.peak = server.usage()
+            usage.between = cpu - before
+        self.drop_slot("latency")
+        return delays, usage
+
+    def latency_native(self):
+        self.source.sql("truncate beat", "latency")
+        self.fresh_target(tables=False)
+        self.target.sql(latency.TABLES, "copy")
+        self.target.sql(
+            f"""create subscription native
+                connection 'host=127.0.0.1 port={self.source.port} user=postgres dbname=latency'
+                publication bench with (slot_name = 'native')""", "copy")
+        self.target.wait_until(
+            "(select bool_and(srsubstate = 'r') from pg_subscription_rel)", "copy", 60)
+        with self.measured() as usage:
+            delays = self.probe()
+        usage.between = 0
+        self.drop_subscription()
+        return delays, usage
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def cpu_text(usage):
+    return f"{usage.source:.1f} + {usage.between:.1f} + {usage.target:.1f} s CPU, {usage.peak >> 20} MB peak"
 
 
 def alternate(name, runs, contenders):
@@ -262,25 +357,61 @@ def alternate(name, runs, contenders):
         for contender, measure in contenders if run % 2 == 0 else reversed(contenders):
             seconds, usage = measure()
             results[contender].append((seconds, usage))
-            say(f"{name} {run + 1}/{runs}: {contender} {seconds:.2f} s"
-                + (f", {usage[0]:.1f} s CPU, {usage[1] >> 20} MB peak" if usage else ""))
+            say(f"{name} {run + 1}/{runs}: {contender} {seconds:.2f} s, {cpu_text(usage)}")
     return results
 
 
+def peak_text(usages):
+    peak = max(usage.peak for usage in usages)
+    return f"{peak >> 20} MB" if peak else ""
+
+
+def cpu_columns(usages, amount):
+    """CPU seconds per million for the source, what is between, and the target."""
+    parts = ("source", "between", "target")
+    return " | ".join(f"{median([getattr(usage, part) for usage in usages]) / amount * 1e6:.2f} s" for part in parts)
+
+
 def table_lines(title, unit, amount, results):
-    ours, theirs = results
-    median = {name: statistics.median(seconds for seconds, _ in values) for name, values in results.items()}
-    lines = [f"**{title}**", "", f"| | median | fastest to slowest | {unit}/s | CPU | peak RSS |", "|---|---|---|---|---|---|"]
+    """The first contender is Millrace; the others are what it is compared with."""
+    medians = {name: median([seconds for seconds, _ in values]) for name, values in results.items()}
+    lines = [
+        f"**{title}**", "",
+        f"| | median | fastest to slowest | {unit}/s | CPU per million: source | between | target | peak RSS |",
+        "|---|---|---|---|---|---|---|---|"]
     for name, values in results.items():
         times = [seconds for seconds, _ in values]
-        usages = [usage for _, usage in values if usage]
-        cpu = f"{statistics.median(cpu for cpu, _ in usages):.1f} s" if usages else ""
-        peak = f"{max(peak for _, peak in usages) >> 20} MB" if usages else ""
+        usages = [usage for _, usage in values]
         lines.append(
-            f"| {name} | {median[name]:.2f} s | {min(times):.2f}–{max(times):.2f} s | {amount / median[name]:,.0f} "
-            f"| {cpu} | {peak} |")
-    lines += ["", f"Ratio: Millrace has {median[theirs] / median[ours]:.2f} times the rate of the other.", ""]
-    return lines
+            f"| {name} | {medians[name]:.2f} s | {min(times):.2f}–{max(times):.2f} s | {amount / medians[name]:,.0f} "
+            f"| {cpu_columns(usages, amount)} | {peak_text(usages)} |")
+    ours, *others = results
+    lines.append("")
+    for other in others:
+        lines.append(
+            f"Millrace needs {medians[ours] / medians[other]:.2f} of the time of {other}, "
+            f"{medians[other] / medians[ours]:.2f} times its rate.")
+    return lines + [""]
+
+
+def measure_latency(bench):
+    contenders = [("Millrace", bench.latency_millrace), ("native logical replication", bench.latency_native)]
+    results = {name: ([], []) for name, _ in contenders}
+    for run in range(bench.latency_runs):
+        for name, measure in contenders if run % 2 == 0 else reversed(contenders):
+            delays, usage = measure()
+            results[name][0].extend(delays)
+            results[name][1].append(usage)
+            say(f"latency {run + 1}/{bench.latency_runs}: {name} {latency.summary(delays)}, {cpu_text(usage)}")
+    lines = [
+        f"**Latency: {bench.rate} transactions/s for {bench.seconds} s, {bench.latency_runs} runs each**", "",
+        "| | median | p90 | p99 | largest | CPU per million transactions: source | between | target | peak RSS |",
+        "|---|---|---|---|---|---|---|---|---|"]
+    for name, (delays, usages) in results.items():
+        quantiles = " | ".join(f"{latency.quantile(delays, part):.2f} ms" for part in (0.5, 0.9, 0.99, 1))
+        lines.append(
+            f"| {name} | {quantiles} | {cpu_columns(usages, bench.rate * bench.seconds)} | {peak_text(usages)} |")
+    return lines + [""]
 
 
 def machine(bench):
@@ -298,8 +429,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--millrace", required=True, help="the binary")
     binary = os.path.abspath(arguments.parse_args().millrace)
-    only = set(filter(None, os.environ.get("ONLY", "").split(","))) or {"stream", "load", "source"}
-    unknown = only - {"stream", "load", "source"}
+    only = set(filter(None, os.environ.get("ONLY", "").split(","))) or PARTS
+    unknown = only - PARTS
     if unknown:
         raise Failure(f"ONLY: there is no {', '.join(sorted(unknown))}")
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -326,10 +457,15 @@ def main():
         if "load" in only:
             bench.make_load()
             results = alternate("load", bench.load_runs, [
-                ("Millrace", bench.load_millrace), ("COPY into COPY", bench.load_copy)])
+                ("Millrace", bench.load_millrace),
+                ("COPY into COPY, one pipe", lambda: bench.load_copy(1)),
+                (f"COPY into COPY, {bench.connections} pipes", lambda: bench.load_copy(bench.connections))])
             lines += table_lines(
                 f"Full load: {bench.load_rows:,} rows with a primary key, {bench.connections} connections, "
                 f"{bench.load_runs} runs each", "rows", bench.load_rows, results)
+        if "latency" in only:
+            bench.make_latency()
+            lines += measure_latency(bench)
         text = "\n".join(lines)
         print("\n" + text)
         os.makedirs(os.path.join(root, "bench-results"), exist_ok=True)

@@ -39,6 +39,16 @@ def free_port(first):
         port += 1
 
 
+def cpu_seconds(pid, ended=False):
+    """CPU seconds of a process; with `ended`, those of its children that have ended too. None left of it: 0."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(") ", 1)[1].split()
+    except OSError:
+        return 0.0
+    return sum(int(field) for field in fields[11:15 if ended else 13]) / os.sysconf("SC_CLK_TCK")
+
+
 class Cluster:
     """fsync and synchronous_commit are on: what is measured is what one would run."""
 
@@ -120,12 +130,18 @@ class Cluster:
         if status != 0:
             raise Failure(f"could not wait for {condition}: {watch.stderr.read()}")
 
-    def crash(self):
-        """kill -9 of every process of the cluster."""
+    def children(self):
         pid = self.process.pid
         with open(f"/proc/{pid}/task/{pid}/children") as file:
-            children = [int(child) for child in file.read().split()]
-        for victim in [pid] + children:
+            return [int(child) for child in file.read().split()]
+
+    def cpu(self):
+        """CPU seconds of all processes of the cluster so far, those that have ended among them."""
+        return cpu_seconds(self.process.pid, ended=True) + sum(cpu_seconds(child) for child in self.children())
+
+    def crash(self):
+        """kill -9 of every process of the cluster."""
+        for victim in [self.process.pid] + self.children():
             try:
                 os.kill(victim, signal.SIGKILL)
             except ProcessLookupError:
@@ -192,9 +208,7 @@ class Millrace:
 
     def usage(self):
         """CPU seconds so far and peak resident bytes."""
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            fields = file.read().rsplit(") ", 1)[1].split()
-        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        cpu = cpu_seconds(self.process.pid)
         with open(f"/proc/{self.process.pid}/status") as file:
             peak = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
         return cpu, peak
