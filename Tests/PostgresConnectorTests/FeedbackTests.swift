@@ -8,7 +8,7 @@ import Testing
     private static let clock = Timestamp(microsecondsSince2000: 5)
 
     private func feedback() -> StandbyFeedback {
-        StandbyFeedback(interval: .seconds(10), start: LSN(100), now: 1000 * Self.second)
+        StandbyFeedback(interval: .seconds(10), receiveTimeout: .seconds(120), start: LSN(100), now: 1000 * Self.second)
     }
 
     @Test func tellsTheServerWhereWeStandAtOnce() {

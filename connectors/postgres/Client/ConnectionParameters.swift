@@ -23,16 +23,41 @@ package struct ConnectionParameters: Hashable, Sendable {
         + " -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c search_path=pg_catalog"
         + " -c row_security=off"
 
+    /// How long the other machine may give no sign of life before the kernel gives the connection up: keepalive probes while
+    /// nothing is under way, the user timeout (tcp(7)) while something is. What is set already counts.
+    package mutating func setTCPTimeout(_ timeout: Duration) {
+        let milliseconds = max(
+            timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000, 1000)
+        let seconds = milliseconds / 1000
+        let settings = [
+            "keepalives_idle": max(seconds / 3, 1), "keepalives_interval": max(seconds / 6, 1), "keepalives_count": 4,
+            "tcp_user_timeout": milliseconds,
+        ]
+        for (keyword, value) in settings where self[keyword] == nil { self[keyword] = "\(value)" }
+    }
+
     package func pinned() -> ConnectionParameters {
         var pinned = self
         pinned["client_encoding"] = "UTF8"
-        let own = values["options"].map { $0 + " " } ?? ""
-        pinned["options"] = own + Self.pinnedOptions
         let defaults = [
             "fallback_application_name": "millrace", "connect_timeout": "10", "keepalives_idle": "20",
             "keepalives_interval": "10", "keepalives_count": "4", "tcp_user_timeout": "60000",
         ]
         for (keyword, value) in defaults where pinned[keyword] == nil { pinned[keyword] = value }
+        let own = values["options"].map { $0 + " " } ?? ""
+        pinned["options"] = own + Self.pinnedOptions + pinned.serverTimeouts
         return pinned
+    }
+
+    /// The same times for the server's end, where hours are usual: until then a backend that has lost us holds our locks,
+    /// our slot and our snapshot.
+    private var serverTimeouts: String {
+        let settings = [
+            ("tcp_keepalives_idle", "keepalives_idle"), ("tcp_keepalives_interval", "keepalives_interval"),
+            ("tcp_keepalives_count", "keepalives_count"), ("tcp_user_timeout", "tcp_user_timeout"),
+        ]
+        return settings.compactMap { setting, keyword in
+            values[keyword].flatMap { UInt32($0) }.map { " -c \(setting)=\($0)" }
+        }.joined()
     }
 }

@@ -8,11 +8,11 @@ internal import Musl
 #endif
 
 /// One libpq connection. Used by one thread at a time; `interrupt` may be called from any.
-// SAFETY: the connection's owner is one thread; `interrupt` touches only the cancel handle and the socket number, which are
+// SAFETY: the connection's owner is one thread; `interrupt` touches only the canceller and the socket number, which are
 // set once, and closing waits for it (`interrupting`).
 package final class PostgresConnection: @unchecked Sendable {
     let handle: OpaquePointer
-    private let cancelHandle: OpaquePointer?
+    private let canceller: Canceller?
     private let isOpen: Monitor<Bool>
     package let parameters: ConnectionParameters
 
@@ -37,13 +37,12 @@ package final class PostgresConnection: @unchecked Sendable {
         // Notices would go to stderr, past our logs.
         PQsetNoticeProcessor(connection, { _, _ in }, nil)
         handle = connection
-        cancelHandle = PQgetCancel(connection)
+        canceller = PQgetCancel(connection).map { Canceller($0) }
         isOpen = Monitor(true)
     }
 
     deinit {
         isOpen.update { $0 = false }
-        cancelHandle.map { PQfreeCancel($0) }
         PQfinish(handle)
     }
 
@@ -159,16 +158,35 @@ package final class PostgresConnection: @unchecked Sendable {
     // MARK: Interruption
 
     /// Cancels what the server is doing for this connection, then cuts the socket, so that a blocked call returns with an
-    /// error. The connection is of no use afterwards.
+    /// error. The connection is of no use afterwards. Takes no longer than a second, whatever the server does.
     package func interrupt() {
         isOpen.update { open in
             guard open else { return }
-            if let cancelHandle {
-                var buffer = [CChar](repeating: 0, count: 256)
-                PQcancel(cancelHandle, &buffer, Int32(buffer.count))
-            }
+            canceller?.cancel(waitingFor: .seconds(1))
             let socket = PQsocket(handle)
             if socket >= 0 { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    /// libpq's cancel request opens a connection of its own and waits for the server without a limit.
+    // SAFETY: the pointer is set once, libpq allows its use from any thread, and whoever uses it holds the object.
+    private final class Canceller: @unchecked Sendable {
+        private let handle: OpaquePointer
+
+        init(_ handle: OpaquePointer) {
+            self.handle = handle
+        }
+
+        deinit {
+            PQfreeCancel(handle)
+        }
+
+        func cancel(waitingFor limit: Duration) {
+            let thread = WorkerThread("pg cancel") { [self] in
+                var buffer = [CChar](repeating: 0, count: 256)
+                PQcancel(handle, &buffer, Int32(buffer.count))
+            }
+            thread.join(for: limit)
         }
     }
 

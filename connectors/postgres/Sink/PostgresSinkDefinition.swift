@@ -96,8 +96,11 @@ package enum PostgresSinkDefinition {
             }, "Must be UTC. Timestamps with time zone are instants; those without are copied as they stand."),
     ]
 
-    /// Further properties of Debezium's connector.
+    /// Millrace's own for dead connections, and further properties of Debezium's connector.
     private static let unlistedKeys: [ConfigKey] = [
+        ConfigKey(
+            "tcp.timeout.ms", .long, default: "60000", check: ConfigCheck.positiveLong,
+            "How long the target's machine may give no sign of life before a connection is given up."),
         ConfigKey(
             "table.name.format", .string, check: { TargetNameFormat.fault(in: $0) },
             "Old name of collection.name.format."),

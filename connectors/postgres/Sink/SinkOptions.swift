@@ -25,6 +25,7 @@ package struct SinkOptions: Sendable {
         }
         if let user = config["connection.username"] { connection["user"] = user }
         if let password = config["connection.password"] { connection["password"] = password }
+        connection.setTCPTimeout(config.milliseconds("tcp.timeout.ms", definition) ?? .seconds(60))
         let mode = config.string("insert.mode", definition)?.trimmed.lowercased() ?? ""
         guard let insertMode = InsertMode(rawValue: mode) else {
             throw ConnectorError(.configuration, code: "invalid_config", "insert.mode: upsert, insert or update")

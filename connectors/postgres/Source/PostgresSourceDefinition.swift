@@ -49,8 +49,15 @@ package enum PostgresSourceDefinition {
                 + "limit but the disk. Nothing is dropped: the server keeps its WAL meanwhile."),
     ]
 
-    /// Further properties of Debezium's connector, which its own reports leave out.
+    /// Further properties: Millrace's own for dead connections, and those that the reports of Debezium's connector leave out.
     static let unlistedKeys: [ConfigKey] = [
+        ConfigKey(
+            "tcp.timeout.ms", .long, default: "60000", check: ConfigCheck.positiveLong,
+            "How long the server's machine may give no sign of life before a connection is given up."),
+        ConfigKey(
+            "receive.timeout.ms", .long, default: "120000", check: ConfigCheck.positiveLong,
+            "How long the stream of changes may be silent before it is begun again; the server is asked for a sign of "
+                + "life at half of it."),
         ConfigKey("task.id", .string, "Set by Kafka Connect."),
         ConfigKey(
             "database.connection.factory.class", .class, withoutEffect: "a Java class cannot be used here",

@@ -4,10 +4,12 @@ package import MillraceCore
 /// types. Has a connection of its own, opened when first needed. Used by one thread.
 package final class RelationDescriber {
     private let options: SourceOptions
+    private let didConnect: (PostgresConnection) -> Void
     private var connection: PostgresConnection?
 
-    package init(_ options: SourceOptions) {
+    package init(_ options: SourceOptions, didConnect: @escaping (PostgresConnection) -> Void = { _ in }) {
         self.options = options
+        self.didConnect = didConnect
     }
 
     /// The relation that `message` is about, as it was then: the catalog may be ahead by any DDL, the table may even be
@@ -43,6 +45,7 @@ package final class RelationDescriber {
             connection = open
         } else {
             connection = try options.connect()
+            didConnect(connection)
             try Catalog.prepare(connection)
             self.connection = connection
         }

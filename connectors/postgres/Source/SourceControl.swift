@@ -6,7 +6,8 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// How the source's thread is asked to stop: a flag, and an event for the wait on the socket.
+/// How the source's thread is asked to stop: a flag, and an event for the wait on the socket. Asked again a second later, or
+/// after that, it cuts the connections whose server does not answer.
 final class SourceControl: Sendable {
     /// Becomes readable at the stop, and stays so: the end of a pipe.
     let event: Int32
@@ -17,7 +18,15 @@ final class SourceControl: Sendable {
         var isStopped = false
         /// Undoes what blocks just now.
         var interrupt: (@Sendable () -> Void)?
+        var stoppedAt: UInt64 = 0
+        var connections: [Open] = []
     }
+
+    private struct Open {
+        weak var connection: PostgresConnection?
+    }
+
+    private static let patience: UInt64 = 1_000_000_000
 
     init() {
         var ends: [Int32] = [-1, -1]
@@ -39,14 +48,26 @@ final class SourceControl: Sendable {
     var isStopped: Bool { state.read { $0.isStopped } }
 
     func stop() {
-        let interrupt = state.update { state in
+        let now = monotonicNanoseconds()
+        let (interrupt, stuck) = state.update { state -> ((@Sendable () -> Void)?, [PostgresConnection]) in
+            if !state.isStopped { state.stoppedAt = now }
             state.isStopped = true
-            return state.interrupt
+            let isStuck = now &- state.stoppedAt >= Self.patience
+            return (state.interrupt, isStuck ? state.connections.compactMap(\.connection) : [])
         }
         var one: UInt8 = 1
         // It cannot fail but for a full pipe, which is readable as well.
         _ = write(eventSource, &one, 1)
         interrupt?()
+        for connection in stuck { connection.interrupt() }
+    }
+
+    /// A connection on which the source's thread may block.
+    func watch(_ connection: PostgresConnection) {
+        state.update { state in
+            state.connections.removeAll { $0.connection == nil }
+            state.connections.append(Open(connection: connection))
+        }
     }
 
     /// Runs blocking code that `interrupt` makes return with an error; what it throws after a stop is `stopped`.

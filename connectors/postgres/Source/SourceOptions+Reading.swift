@@ -77,6 +77,7 @@ extension SourceOptions {
         // White space belongs to a password.
         parameters["password"] = values.config["database.password"]
         if !values.bool("database.tcpKeepAlive") { parameters["keepalives"] = "0" }
+        parameters.setTCPTimeout(values.duration("tcp.timeout.ms") ?? .seconds(60))
         return parameters
     }
 

@@ -37,6 +37,8 @@ package struct SourceOptions: Sendable {
     package let streamingDelay: Duration
 
     package let statusUpdateInterval: Duration
+    /// A stream that is silent for so long, although it was asked for a sign of life, is given up.
+    package let receiveTimeout: Duration
     /// Zero for none.
     package let heartbeatInterval: Duration
     package let heartbeatActionQuery: String?
@@ -78,6 +80,7 @@ package struct SourceOptions: Sendable {
         streamingDelay = values.duration("streaming.delay.ms") ?? .zero
 
         statusUpdateInterval = values.duration("status.update.interval.ms") ?? .seconds(10)
+        receiveTimeout = max(values.duration("receive.timeout.ms") ?? .seconds(120), .seconds(1))
         heartbeatInterval = values.duration("heartbeat.interval.ms") ?? .zero
         heartbeatActionQuery = values.text("heartbeat.action.query")
         maximumTables = max(values.int("guardrail.collections.max") ?? 0, 0)

@@ -9,10 +9,8 @@ struct StandbyFeedback {
     let interval: UInt64
     /// Shortest time between two updates that only tell of progress, so that a busy log does not answer every fsync.
     static let progressInterval: UInt64 = 100_000_000
-    /// A server that has been silent this long is asked for a reply …
-    static let silenceLimit: UInt64 = 60_000_000_000
-    /// … and given up after this.
-    static let silenceEnd: UInt64 = 120_000_000_000
+    /// A server that has been silent for half of this is asked for a reply, and given up after the whole.
+    let receiveTimeout: UInt64
 
     /// How far the server's messages have been received.
     private(set) var received: LSN
@@ -28,8 +26,9 @@ struct StandbyFeedback {
     private var hasAskedForReply = false
 
     /// `start`: where streaming begins, all of which is durable.
-    init(interval: Duration, start: LSN, now: UInt64) {
+    init(interval: Duration, receiveTimeout: Duration, start: LSN, now: UInt64) {
         self.interval = max(interval.nanoseconds, 1_000_000)
+        self.receiveTimeout = receiveTimeout.nanoseconds
         received = start
         durable = start
         acknowledged = .zero
@@ -80,8 +79,8 @@ struct StandbyFeedback {
 
     func silence(_ now: UInt64) -> Silence {
         let silent = now &- min(lastReceived, now)
-        if silent >= Self.silenceEnd { return .giveUp }
-        return silent >= Self.silenceLimit && !hasAskedForReply ? .ask : .no
+        if silent >= receiveTimeout { return .giveUp }
+        return silent >= receiveTimeout / 2 && !hasAskedForReply ? .ask : .no
     }
 
     func isDue(_ now: UInt64) -> Bool {
