@@ -91,13 +91,26 @@ package struct ConfigValidation: Sendable {
         let key = ConfigKey(
             name, .class, required: true, importance: .high, group: title, order: 0, width: .long,
             displayName: "\(one) type for \(alias)", "Class of \(alias).")
-        var entry = ConfigReport.Entry(key)
+        var entry = ConfigReport.Entry(key, value: config[name]?.trimmed)
+        let known = list == "transforms" ? TransformDefinitions.transforms : TransformDefinitions.predicates
+        var keys: [ConfigKey] = []
         if let value = config[name]?.trimmed, !value.isEmpty {
-            // Rows are delivered as rows: what unwraps an envelope has nothing to do, all else would be missed.
-            if !definition.carriesEvents && value == "io.debezium.transforms.ExtractNewRecordState" {
+            if definition.carriesEvents || list == "predicates" {
+                if let step = known.first(where: { $0.className == value }) {
+                    keys = step.keys + (list == "transforms" ? TransformDefinitions.common : [])
+                } else {
+                    entry.value = nil
+                    entry.errors = [Self.classNotFound(name, value, available: known.map(\.className))]
+                }
+            } else if value == "io.debezium.transforms.ExtractNewRecordState" {
+                // Rows are delivered as rows: what unwraps an envelope has nothing to do, all else would be missed.
                 warn(name, "has no effect: this connector moves rows, which are in no envelope")
             } else {
-                entry.errors = [Self.classNotFound(name, value, available: [])]
+                entry.value = nil
+                entry.errors = [
+                    "Invalid value \(value) for configuration \(name): this connector moves rows, and transforms "
+                        + "work on events; only io.debezium.transforms.ExtractNewRecordState is accepted, and has no effect."
+                ]
             }
         } else {
             entry.errors = [Self.missing(name)]
@@ -108,6 +121,27 @@ package struct ConfigValidation: Sendable {
                 ConfigKey(
                     "\(list).\(alias).plugin.version", .string, importance: .high, group: title, order: 1,
                     width: .long, displayName: "\(one) version for \(alias)", "Version of the class of \(alias).")))
+        for (order, stepKey) in keys.enumerated() {
+            checkStep(stepKey, prefix: "\(list).\(alias).", group: title, order: order + 2)
+        }
+    }
+
+    /// One property of a transform or of a predicate.
+    private mutating func checkStep(_ stepKey: ConfigKey, prefix: String, group: String, order: Int) {
+        var key = stepKey
+        key.name = prefix + stepKey.name
+        key.group = group
+        key.orderInGroup = order
+        var entry = ConfigReport.Entry(key, value: config[key.name] ?? key.defaultValue)
+        entry.errors = connectErrors(key, &entry.value)
+        if stepKey.name == "predicate", let name = config[key.name]?.trimmed, !name.isEmpty,
+            !(config["predicates"] ?? "").split(separator: ",").contains(where: { $0.trimmed == name })
+        {
+            entry.errors.append(
+                "Invalid value \(name) for configuration \(key.name): there is no predicate of this name in 'predicates'"
+            )
+        }
+        report.entries.append(entry)
     }
 
     private mutating func checkTopics() {
