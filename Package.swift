@@ -63,16 +63,29 @@ let package = Package(
             path: "connectors/files",
             exclude: ["README.md", "sink.example.json"],
             swiftSettings: settings),
+        .systemLibrary(
+            name: "CRDKafka", path: "Sources/CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .target(
+            name: "KafkaConnector",
+            dependencies: ["MillraceCore", "Envelope", "CRDKafka", logging],
+            path: "connectors/kafka",
+            exclude: ["README.md", "sink.example.json"],
+            swiftSettings: settings),
 
         // The process, and what only tests use.
         .executableTarget(
             name: "millrace",
             dependencies: [
                 "MillraceCore", "MillraceLog", "MillraceCatalog", "MillraceRuntime", "MillraceAdmin",
-                "PostgresConnector", "FileConnector", argumentParser, logging,
+                "PostgresConnector", "FileConnector", "KafkaConnector", argumentParser, logging,
             ],
             swiftSettings: settings),
         .target(name: "MillraceTesting", dependencies: ["MillraceCore", "MillraceLog"], swiftSettings: settings),
+        .executableTarget(
+            name: "MockKafka", dependencies: ["CRDKafka"], path: "Tests/Support/MockKafka", swiftSettings: settings),
+        .target(
+            name: "KafkaTesting", dependencies: ["MillraceCore", "MillraceTesting", "CRDKafka"],
+            path: "Tests/Support/KafkaTesting", swiftSettings: settings),
 
         .testTarget(name: "MillraceCoreTests", dependencies: ["MillraceCore"], swiftSettings: settings),
         .testTarget(
@@ -107,7 +120,13 @@ let package = Package(
             dependencies: ["MillraceCore", "Envelope", "FileConnector", "MillraceTesting", logging],
             swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["MillraceCore", "MillraceTesting"],
+            name: "KafkaConnectorTests",
+            dependencies: [
+                "MillraceCore", "Envelope", "KafkaConnector", "KafkaTesting", "MillraceTesting", "MockKafka", logging,
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["MillraceCore", "MillraceTesting", "KafkaTesting", "MockKafka"],
             exclude: ["Recordings"],
             swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),

@@ -3,9 +3,9 @@
 set -euo pipefail
 
 # Without these nothing builds or runs.
-required=(libpq-dev libsqlite3-dev pkg-config postgresql postgresql-client curl python3 strace)
-# For connectors to come (Kafka, Iceberg); their absence stops nothing today.
-later=(librdkafka-dev libssl-dev libzstd-dev)
+required=(libpq-dev libsqlite3-dev librdkafka-dev pkg-config postgresql postgresql-client curl python3 strace)
+# For connectors to come (Iceberg); their absence stops nothing today.
+later=(libssl-dev libzstd-dev)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

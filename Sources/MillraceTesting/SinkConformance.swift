@@ -32,7 +32,9 @@ package struct SinkConformance {
         package static let upserts = Capabilities(rawValue: 2)
         package static let truncates = Capabilities(rawValue: 4)
         package static let schemaChanges = Capabilities(rawValue: 8)
-        package static let all: Capabilities = [.ownCursor, .upserts, .truncates, .schemaChanges]
+        /// Nobody sees a part of a transaction.
+        package static let wholeTransactions = Capabilities(rawValue: 16)
+        package static let all: Capabilities = [.ownCursor, .upserts, .truncates, .schemaChanges, .wholeTransactions]
     }
 
     let capabilities: Capabilities
@@ -48,7 +50,7 @@ package struct SinkConformance {
     package func run() throws -> [String] {
         var findings: [String] = []
         for check in Self.checks where capabilities.isSuperset(of: check.needs) {
-            let bench = ConformanceBench(try makeSubject())
+            let bench = ConformanceBench(try makeSubject(), capabilities)
             do {
                 try check.body(bench)
             } catch {
@@ -73,6 +75,7 @@ package struct SinkConformance {
 /// One check at work: a sink, the log that it is fed, and what the target ought to hold.
 final class ConformanceBench {
     let subject: SinkConformance.Subject
+    let capabilities: SinkConformance.Capabilities
     let builder = BatchBuilder(logID: 77)
     var findings: [String] = []
     /// The last cursor that the sink called durable.
@@ -81,8 +84,9 @@ final class ConformanceBench {
     private var expected = TestTables()
     private var tables: [String: Relation] = [:]
 
-    init(_ subject: SinkConformance.Subject) {
+    init(_ subject: SinkConformance.Subject, _ capabilities: SinkConformance.Capabilities) {
         self.subject = subject
+        self.capabilities = capabilities
     }
 
     /// A sink that starts behind `stored`. Returns where it wants to go on.

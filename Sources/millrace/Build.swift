@@ -1,4 +1,5 @@
 import FileConnector
+import KafkaConnector
 import MillraceAdmin
 import MillraceRuntime
 import PostgresConnector
@@ -7,5 +8,7 @@ import PostgresConnector
 enum Build {
     static let info = BuildInfo(version: "0.1.0", commit: "unknown")
 
-    static let plugins = PluginRegistry([PostgresSourcePlugin(), PostgresSinkPlugin(), FileSinkPlugin()])
+    static let plugins = PluginRegistry([
+        PostgresSourcePlugin(), PostgresSinkPlugin(), FileSinkPlugin(), KafkaSinkPlugin(),
+    ])
 }

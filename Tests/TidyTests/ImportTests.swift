@@ -25,6 +25,10 @@ struct ImportTests {
         ("connectors/postgres", ["MillraceCore", "CLibPQ", "Logging", "Foundation", "FoundationEssentials"]),
         ("connectors/envelope", ["MillraceCore", "Foundation", "FoundationEssentials"]),
         ("connectors/files", ["MillraceCore", "Envelope", "Logging", "Foundation", "FoundationEssentials"]),
+        (
+            "connectors/kafka",
+            ["MillraceCore", "Envelope", "CRDKafka", "Logging", "Foundation", "FoundationEssentials"]
+        ),
         ("migrations", []),
         ("Sources/MillraceTesting", ["MillraceCore", "MillraceLog", "Logging", "Testing", "Foundation"]),
     ]
@@ -32,6 +36,7 @@ struct ImportTests {
     /// Modules that one folder only may name, so that a change of the dependency stays in it.
     private static let owners = [
         "GRDB": "Sources/MillraceCatalog", "CLibPQ": "connectors/postgres", "CChecksum": "Sources/MillraceLog",
+        "CRDKafka": "connectors/kafka",
     ]
 
     @Test
