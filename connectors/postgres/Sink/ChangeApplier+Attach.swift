@@ -7,7 +7,14 @@ extension ChangeApplier {
     func attach(_ table: SinkTable) throws(SinkFailure) -> TargetTable {
         let relation = table.relation
         let name = options.nameFormat.name(of: relation, database: database)
-        let record = try claim(table, name)
+        var record = try claim(table, name)
+        if let owing = record, !owing.owedKeys.isEmpty,
+            !isSnapshot || owing.target != name || owing.definition.version != relation.version
+        {
+            // The load that dropped them was given up, and another did not begin as it did.
+            try makeOwedKeys(table, owing)
+            record = records[table.id]
+        }
         if record?.definition.version != relation.version || record?.target != name || record?.logID != ledgerLogID {
             try bringUpToDate(table, record, name)
         }
@@ -49,7 +56,9 @@ extension ChangeApplier {
         if old.logID != ledgerLogID || !old.isSole {
             // Another log: the same table under another number (restored from a dump, say).
             return old.logID != ledgerLogID
-                ? SinkLedger.TableRecord(definition: old.definition, target: name, isSole: old.isSole, logID: old.logID)
+                ? SinkLedger.TableRecord(
+                    definition: old.definition, target: name, isSole: old.isSole, logID: old.logID,
+                    owedKeys: old.owedKeys)
                 : nil
         }
         let aside = TargetNameFormat.Name(
@@ -64,7 +73,7 @@ extension ChangeApplier {
         }
         if let oldTable = knownTable(oldID) { oldTable.target = nil }
         let moved = SinkLedger.TableRecord(
-            definition: old.definition, target: aside, isSole: true, logID: old.logID)
+            definition: old.definition, target: aside, isSole: true, logID: old.logID, owedKeys: old.owedKeys)
         records[oldID] = moved
         try server { () throws(PostgresError) in try ledger.write(moved) }
         return nil
@@ -76,17 +85,21 @@ extension ChangeApplier {
     ) throws(SinkFailure) {
         let existing = try readCatalog(table, record?.target ?? name)
         var isSole = record?.isSole ?? false
+        var owedKeys = record?.owedKeys ?? []
         if options.createsTables { try createTypes(table, name) }
         if existing == nil {
             guard options.createsTables else { throw missing(table, name) }
             try create(table, name)
             isSole = true
+            owedKeys = []
+            table.isNew = isSnapshot
         } else if let existing {
             try evolve(table, from: record, to: name, existing)
         }
         try remember(
             table,
-            SinkLedger.TableRecord(definition: table.relation, target: name, isSole: isSole, logID: ledgerLogID))
+            SinkLedger.TableRecord(
+                definition: table.relation, target: name, isSole: isSole, logID: ledgerLogID, owedKeys: owedKeys))
     }
 
     // MARK: Description
@@ -114,7 +127,8 @@ extension ChangeApplier {
         }
         let key = SinkKey.columns(of: relation)
         let isUnique = catalog.uniqueKeys.contains(Set(key.map { relation.columns[$0].name }))
-        if !isUnique && !key.isEmpty {
+        if !isUnique && !key.isEmpty { try awaitKeys(table, name) }
+        if !isUnique && !key.isEmpty && records[table.id]?.owedKeys.isEmpty != false {
             logger.warning(
                 "the target's table has no unique index on the key: rows that are there already cannot be recognised",
                 metadata: ["table": "\(name.description)"])

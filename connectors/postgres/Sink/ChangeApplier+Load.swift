@@ -7,16 +7,23 @@ extension ChangeApplier {
     /// Begin: makes room for the rows that follow. End: nothing but the counters of sequences is left to do.
     func load(_ table: SinkTable, _ phase: LoadPhase) throws(SinkFailure) {
         try flush(table)
-        if phase == .end { loadHasEnded = true }
+        if phase == .end {
+            loadHasEnded = true
+            table.isNew = false
+            table.mayDeferKeys = false
+            if let record = records[table.id], !record.owedKeys.isEmpty { try makeOwedKeys(table, record) }
+        }
         guard phase == .begin, let target = table.target, var record = records[table.id] else { return }
         let isEmpty = try forTable(table) { () throws(PostgresError) in
             try connection.execute("SELECT NOT EXISTS (SELECT FROM \(target.quoted))", "look into the table").scalar
                 == "t"
         }
         let isShared = try server { () throws(PostgresError) in try ledger.isShared(target.name, besides: table.id) }
+        if isShared { try awaitKeys(table, target.name) }
         table.loadsByUpsert = false
         if isEmpty {
             record.isSole = !isShared
+            table.mayDeferKeys = table.isNew && !isShared && options.insertMode != .update
         } else if record.isSole && !isShared {
             // Everything in there came from here, by an earlier load.
             try empty(table, [target.quoted], restartIdentity: false)
@@ -44,6 +51,7 @@ extension ChangeApplier {
             return try applyInOrder(table, table.pendingStart..<table.pendingEnd)
         }
         if !table.loadsByUpsert {
+            let target = try deferKeys(table, target)
             if try copyInserts(table, target) { return }
             table.loadsByUpsert = true
         }

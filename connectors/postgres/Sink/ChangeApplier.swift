@@ -34,6 +34,8 @@ final class ChangeApplier {
     var loadHasEnded = false
     /// Below this number of changes of one table, single statements are faster than staging.
     var stagingThreshold = 100
+    /// From so many rows of a load in one batch on, the table's keys are made when it has ended.
+    var keyDeferral = 10_000
 
     // What is being walked.
     var batch: ChangeBatch?
@@ -43,7 +45,8 @@ final class ChangeApplier {
     private var lastTable: SinkTable?
     private var pending: [SinkTable] = []
     private(set) var place = LogPlace()
-    private var isSnapshot = false
+    /// Whether the changes being walked are rows of a full load.
+    private(set) var isSnapshot = false
     private var transactionOffset: UInt64 = 0
     private(set) var transactions: UInt64 = 0
     private var spareSets: [ChangeSet] = []
@@ -170,6 +173,14 @@ final class ChangeApplier {
             table.changes = spareSets.popLast() ?? ChangeSet()
         }
         return table
+    }
+
+    /// The table's target as it is after a change of ours in the open transaction.
+    func attachAgain(_ table: SinkTable) throws(SinkFailure) -> TargetTable {
+        touched.append(table)
+        let target = try attach(table)
+        table.target = target
+        return target
     }
 
     var allTables: some Collection<SinkTable> { tables.values }
@@ -368,7 +379,11 @@ final class ChangeApplier {
         }
         for table in counted { table.appliedNow = 0 }
         counted.removeAll(keepingCapacity: true)
-        for table in touched { table.target = nil }
+        for table in touched {
+            table.target = nil
+            table.isNew = false
+            table.mayDeferKeys = false
+        }
         touched.removeAll()
         for table in tables.values {
             table.comparedInBatch = 0

@@ -26,6 +26,8 @@ struct SinkLedger {
         /// Whether everything in the target came from this sink.
         var isSole: Bool
         var logID: UInt64
+        /// What ALTER TABLE has to do when the load has ended (`ADD CONSTRAINT …`): keys that it does without.
+        var owedKeys: [String] = []
     }
 
     private static let tables = """
@@ -37,9 +39,11 @@ struct SinkLedger {
         CREATE TABLE IF NOT EXISTS millrace.sink_table (
             sink text NOT NULL, source text NOT NULL, relation_id bigint NOT NULL, source_table text NOT NULL,
             target_schema text NOT NULL, target_table text NOT NULL, sole_writer boolean NOT NULL, log_id text NOT NULL,
-            definition bytea NOT NULL, updated_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+            definition bytea NOT NULL, owed_keys text[],
+            updated_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
             PRIMARY KEY (sink, source, relation_id)
         );
+        ALTER TABLE millrace.sink_table ADD COLUMN IF NOT EXISTS owed_keys text[];
         CREATE TABLE IF NOT EXISTS millrace.suspended_table (
             sink text NOT NULL, source text NOT NULL, relation_id bigint NOT NULL, source_table text NOT NULL,
             position text NOT NULL, cursor text, row_key text, sqlstate text, message text NOT NULL,
@@ -54,7 +58,10 @@ struct SinkLedger {
 
     func prepare() throws(PostgresError) {
         let isThere = try connection.execute(
-            "SELECT pg_catalog.to_regclass('millrace.suspended_table') IS NOT NULL", "look for the sink's own tables")
+            """
+            SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'owed_keys'
+                AND attrelid = pg_catalog.to_regclass('millrace.sink_table'))
+            """, "look for the sink's own tables")
         if isThere.scalar != "t" {
             try connection.execute(
                 "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(\(Self.creationLock)); \(Self.tables) COMMIT",
@@ -121,18 +128,19 @@ struct SinkLedger {
     func readTables() throws(PostgresError) -> [RelationID: TableRecord] {
         let result = try connection.execute(
             """
-            SELECT relation_id, target_schema, target_table, sole_writer, log_id, encode(definition, 'hex')
+            SELECT relation_id, target_schema, target_table, sole_writer, log_id, encode(definition, 'hex'),
+                array_to_string(owed_keys, E'\\n')
             FROM millrace.sink_table WHERE sink = $1 AND source = $2
             """, [sink, source], "read what is known of the tables")
         var records: [RelationID: TableRecord] = [:]
         for row in result.rows {
-            guard row.count == 6, let id = row[0].flatMap({ UInt32($0) }), let namespace = row[1], let table = row[2],
+            guard row.count == 7, let id = row[0].flatMap({ UInt32($0) }), let namespace = row[1], let table = row[2],
                 let log = row[4].flatMap({ UInt64($0, radix: 16) }), let hex = row[5],
                 let definition = Self.relation(hex)
             else { continue }
             records[RelationID(id)] = TableRecord(
                 definition: definition, target: .init(namespace: namespace, table: table), isSole: row[3] == "t",
-                logID: log)
+                logID: log, owedKeys: (row[6] ?? "").split(separator: "\n").map(String.init))
         }
         return records
     }
@@ -143,17 +151,19 @@ struct SinkLedger {
         try connection.execute(
             """
             INSERT INTO millrace.sink_table
-                (sink, source, relation_id, source_table, target_schema, target_table, sole_writer, log_id, definition)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'))
+                (sink, source, relation_id, source_table, target_schema, target_table, sole_writer, log_id, definition,
+                 owed_keys)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), string_to_array($10, E'\\n'))
             ON CONFLICT (sink, source, relation_id) DO UPDATE SET source_table = EXCLUDED.source_table,
                 target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table,
                 sole_writer = EXCLUDED.sole_writer, log_id = EXCLUDED.log_id, definition = EXCLUDED.definition,
-                updated_at = now()
+                owed_keys = EXCLUDED.owed_keys, updated_at = now()
             """,
             [
                 sink, source, "\(record.definition.id.value)", record.definition.qualifiedName,
                 record.target.namespace, record.target.table, record.isSole ? "t" : "f",
                 String(record.logID, radix: 16), Self.hex(writer.bytes),
+                record.owedKeys.isEmpty ? nil : record.owedKeys.joined(separator: "\n"),
             ], "record the table")
     }
 
@@ -171,6 +181,16 @@ struct SinkLedger {
                 AND NOT (sink = $3 AND source = $4 AND relation_id = $5))
             """, [name.namespace, name.table, sink, source, "\(id.value)"], "look who else writes to the table"
         ).scalar == "t"
+    }
+
+    /// The sink, not this one, that loads the table and will make its keys when it has done so.
+    func sinkOwingKeys(_ name: TargetNameFormat.Name) throws(PostgresError) -> String? {
+        try connection.execute(
+            """
+            SELECT sink FROM millrace.sink_table WHERE target_schema = $1 AND target_table = $2
+                AND NOT (sink = $3 AND source = $4) AND owed_keys IS NOT NULL LIMIT 1
+            """, [name.namespace, name.table, sink, source], "look who loads the table"
+        ).scalar
     }
 
     // MARK: Suspended tables

@@ -28,6 +28,10 @@ final class SinkTable {
     /// Whether the applier has the table on its list of those to be written.
     var isPending = false
 
+    /// Made by this sink, in this session, for the load that comes or runs.
+    var isNew = false
+    /// The load may do without the table's keys until its end.
+    var mayDeferKeys = false
     /// Rows that the target has may collide with those that a load brings.
     var loadsByUpsert = false
     /// Number of the batch whose definitions were last compared with ours.
