@@ -55,8 +55,11 @@ let package = Package(
             path: "connectors/postgres",
             exclude: ["README.md", "source.example.json", "sink.example.json"],
             swiftSettings: settings),
+        .systemLibrary(
+            name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "Envelope", dependencies: ["MillraceCore"], path: "connectors/envelope", swiftSettings: settings),
+            name: "Envelope", dependencies: ["MillraceCore", "CLibCrypto"], path: "connectors/envelope",
+            swiftSettings: settings),
         .target(
             name: "FileConnector",
             dependencies: ["MillraceCore", "Envelope", logging],

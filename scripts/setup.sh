@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # Without these nothing builds or runs.
-required=(libpq-dev libsqlite3-dev librdkafka-dev pkg-config postgresql postgresql-client curl python3 strace)
+required=(libpq-dev libssl-dev libsqlite3-dev librdkafka-dev pkg-config postgresql postgresql-client curl python3 strace)
 # For connectors to come (Iceberg); their absence stops nothing today.
 later=(libssl-dev libzstd-dev)
 

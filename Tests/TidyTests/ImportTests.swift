@@ -23,7 +23,7 @@ struct ImportTests {
             ]
         ),
         ("connectors/postgres", ["MillraceCore", "CLibPQ", "Logging", "Foundation", "FoundationEssentials"]),
-        ("connectors/envelope", ["MillraceCore", "Foundation", "FoundationEssentials"]),
+        ("connectors/envelope", ["MillraceCore", "CLibCrypto", "Foundation", "FoundationEssentials"]),
         ("connectors/files", ["MillraceCore", "Envelope", "Logging", "Foundation", "FoundationEssentials"]),
         (
             "connectors/kafka",
@@ -36,7 +36,7 @@ struct ImportTests {
     /// Modules that one folder only may name, so that a change of the dependency stays in it.
     private static let owners = [
         "GRDB": "Sources/MillraceCatalog", "CLibPQ": "connectors/postgres", "CChecksum": "Sources/MillraceLog",
-        "CRDKafka": "connectors/kafka",
+        "CRDKafka": "connectors/kafka", "CLibCrypto": "connectors/envelope",
     ]
 
     @Test

@@ -20,6 +20,7 @@ package struct PostgresSinkPlugin: SinkPlugin {
     package func makeSink(
         _ config: ConnectorConfig, source: SourceDescription, topics: TopicSelection, _ context: TaskContext
     ) throws(ConnectorError) -> any Sink {
+        try MaskingProperties.refuse(source, for: "postgres-sink")
         let isWanted: (String) -> Bool
         do {
             isWanted = try topics.makeMatcher()
