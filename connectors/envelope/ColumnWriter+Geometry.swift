@@ -66,7 +66,7 @@ extension ColumnWriter {
         else { throw .malformed }
         out.append("{\"dimensions\":")
         out.append(UnsafeRawBufferPointer(rebasing: text[(close + 2)...]))
-        out.append(",\"vector\":{")
+        out.append(",\"vector\":[")
         var start = 1
         while start < close {
             var end = start
@@ -74,12 +74,17 @@ extension ColumnWriter {
             let pair = UnsafeRawBufferPointer(rebasing: text[start..<end])
             guard let colon = pair.firstIndex(of: 0x3A) else { throw .malformed }
             if start > 1 { out.append(byte: 0x2C) }
-            out.append(quoted: UnsafeRawBufferPointer(rebasing: pair[..<colon]))
-            out.append(byte: 0x3A)
+            // A map whose keys are no texts: JsonConverter writes pairs.
+            let index = UnsafeRawBufferPointer(rebasing: pair[..<colon])
+            guard NumericText(index) != nil else { throw .malformed }
+            out.append(byte: 0x5B)
+            out.append(index)
+            out.append(byte: 0x2C)
             let number = UnsafeRawBufferPointer(rebasing: pair[(colon + 1)...])
             guard FloatText.write(number, isSingle: true, into: out) else { throw .malformed }
+            out.append(byte: 0x5D)
             start = end + 1
         }
-        out.append("}}")
+        out.append("]}")
     }
 }

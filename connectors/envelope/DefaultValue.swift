@@ -134,7 +134,7 @@ extension ColumnEncoder {
         case .point: "{\"x\":0.0,\"y\":0.0,\"wkb\":\"AQEAAAAAAAAAAAAAAAAAAAAAAAAA\",\"srid\":null}"
         case .geometry: "{\"wkb\":\"AQcAAAAAAAAA\",\"srid\":null}"
         case .vector, .array: "[]"
-        case .sparseVector: "{\"dimensions\":0,\"vector\":{}}"
+        case .sparseVector: "{\"dimensions\":0,\"vector\":[]}"
         case .alwaysNull: "null"
         }
     }

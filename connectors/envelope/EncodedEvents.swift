@@ -11,6 +11,8 @@ package struct EncodedEvent {
         case newKey
         /// `__debezium.oldkey`: the create of a row whose key has changed.
         case oldKey
+        /// All of them are `convertedHeaders`: the event was transformed or converted.
+        case converted
     }
 
     /// Index into the encoder's `topics`.
@@ -25,6 +27,19 @@ package struct EncodedEvent {
     package var commitLSN: LSN
     package var ordinal: UInt64
     package var commitTime: Timestamp
+    /// Index into the encoder's `schemas`.
+    var schemas = 0
+    /// Indexes of `EncodedEvents.headers`.
+    package var convertedHeaders = 0..<0
+    /// Chosen by a transform; nil: by the key.
+    package var partition: Int?
+}
+
+/// A header in the form that its converter gave it.
+package struct EncodedHeader {
+    package var name: String
+    /// Range of `EncodedEvents.json`; nil: null.
+    package var value: Range<Int>?
 }
 
 /// What an encoder hands out: events, and the places between them at which transactions are complete.
@@ -49,6 +64,7 @@ package struct EncodedBoundary: Hashable {
 package final class EncodedEvents {
     package let json = JSONBuffer(capacity: 1 << 16)
     package private(set) var items: [EncodedItem] = []
+    package private(set) var headers: [EncodedHeader] = []
 
     package init() {}
 
@@ -57,10 +73,21 @@ package final class EncodedEvents {
     package func removeAll() {
         json.removeAll()
         items.removeAll(keepingCapacity: true)
+        headers.removeAll(keepingCapacity: true)
+    }
+
+    /// Takes back what an event that could not be converted has left.
+    func forget(json count: Int, headers headerCount: Int) {
+        json.truncate(to: count)
+        headers.removeSubrange(headerCount...)
     }
 
     func append(_ event: EncodedEvent) {
         items.append(.event(event))
+    }
+
+    func append(_ header: EncodedHeader) {
+        headers.append(header)
     }
 
     func append(_ boundary: EncodedBoundary) {

@@ -54,7 +54,8 @@ extension EnvelopeEncoder {
         let deleted = try writeValue(.delete, plan, lsn, old: old, new: nil, .none, block, events)
         var event = EncodedEvent(
             topic: plan.topic, key: oldKey.whole, value: deleted, headers: .newKey, otherKey: newKey.payload,
-            commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime)
+            commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime,
+            schemas: plan.schemas)
         events.append(event)
         if options.writesTombstones {
             event.value = nil
@@ -100,7 +101,8 @@ extension EnvelopeEncoder {
         events.append(
             EncodedEvent(
                 topic: plan.topic, key: key, value: value, headers: options.writesContextHeaders ? .context : .none,
-                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime))
+                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime,
+                schemas: plan.schemas))
     }
 
     /// Counts the event in its transaction; before the first of them, the transaction's own event is written.

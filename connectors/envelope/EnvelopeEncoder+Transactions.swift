@@ -106,15 +106,15 @@ extension EnvelopeEncoder {
             EncodedEvent(
                 topic: topicIndex(options.transactionTopic), key: start..<middle, value: middle..<out.count,
                 headers: .none, otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal,
-                commitTime: info.commitTime))
+                commitTime: info.commitTime, schemas: Self.transactionSchemas))
     }
 
     private func withSchema(
-        _ converter: EnvelopeOptions.Converter, _ schema: String, _ out: JSONBuffer, _ payload: () -> Void
+        _ converter: EnvelopeOptions.Converter, _ schema: ConnectSchema, _ out: JSONBuffer, _ payload: () -> Void
     ) {
         guard converter.includesSchema else { return payload() }
         out.append("{\"schema\":")
-        out.append(schema)
+        SchemaText.write(schema, decimalsAsNumbers: converter.writesDecimalsAsNumbers, into: out)
         out.append(",\"payload\":")
         payload()
         out.append(byte: 0x7D)
@@ -172,6 +172,7 @@ extension EnvelopeEncoder {
         events.append(
             EncodedEvent(
                 topic: topicIndex(options.messageTopic), key: start..<middle, value: middle..<out.count, headers: .none,
-                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime))
+                otherKey: 0..<0, commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime,
+                schemas: Self.messageSchemas))
     }
 }

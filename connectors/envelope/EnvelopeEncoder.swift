@@ -16,6 +16,11 @@ package final class EnvelopeEncoder {
     /// Things that users should know and that are no errors; whoever logs them empties the list.
     package var warnings: [String] = []
 
+    /// Schemas of events, by `EncodedEvent.schemas`: of messages, of transactions, then of relations as they come.
+    private(set) var schemas: [(key: ConnectSchema?, value: ConnectSchema?)]
+    static let messageSchemas = 0
+    static let transactionSchemas = 1
+
     private var plans: [RelationID: TablePlan] = [:]
     private var lastPlan: TablePlan?
 
@@ -41,6 +46,10 @@ package final class EnvelopeEncoder {
         row = RowWriter(allowsNesting: !options.value.includesSchema)
         snapshot = SnapshotProgress(resumed: resumedAt != nil)
         metadata = TransactionMetadata(isEnabled: options.writesTransactionMetadata)
+        schemas = [
+            (EventSchemas.messageKey, EventSchemas.message(options.binaryMode)),
+            (EventSchemas.transactionKey, EventSchemas.transaction),
+        ]
     }
 
     /// Writes the events of one record. `offset`: where it ends in the batch.
@@ -136,6 +145,16 @@ package final class EnvelopeEncoder {
             warnings.append(
                 "columns \(plan.omitted.joined(separator: ", ")) of \(relation.qualifiedName) are left out of events: "
                     + "their types have no mapping (include.unknown.datatypes=true adds most of them as bytes)")
+        }
+        if !plan.shown.isEmpty {
+            warnings.append(
+                "columns \(plan.shown.joined(separator: ", ")) of \(relation.qualifiedName) are shown as they are, although "
+                    + "column.mask or column.truncate names them: as in Debezium, only columns of character types and "
+                    + "enumerations are masked (column.exclude.list leaves any column out)")
+        }
+        if options.keepsSchemas {
+            plan.schemas = schemas.count
+            schemas.append((plan.keySchema, plan.valueSchema))
         }
         plans[relation.id] = plan
         lastPlan = plan

@@ -52,6 +52,11 @@ package struct EnvelopeOptions: Sendable {
     }
 
     package var topicPrefix: String
+    /// `schema.name.adjustment.mode` and `field.name.adjustment.mode`.
+    package var schemaNames = NameAdjustment.none
+    package var fieldNames = NameAdjustment.none
+    /// Schemas are kept as objects, for transforms and converters.
+    package var keepsSchemas = false
     package var database: String
     package var taskID: Int
     package var key = Converter()
@@ -72,6 +77,8 @@ package struct EnvelopeOptions: Sendable {
     package var messageTopic: String
     package var writesContextHeaders = true
     package var keyColumns: [KeyColumns] = []
+    /// Columns that are masked, cut, or tell of their source type.
+    package var columnRules = ColumnRules()
 
     /// Reads the properties; those of the sink's converters go before the source's.
     package init(
@@ -86,8 +93,8 @@ package struct EnvelopeOptions: Sendable {
             throw ConnectorError(
                 .configuration, code: "unsupported_property", "\(finding.property ?? ""): \(finding.message)")
         }
-        key = EnvelopeOptions.converter("key.converter", source.config, sink)
-        value = EnvelopeOptions.converter("value.converter", source.config, sink)
+        key = try ConverterChoice("key.converter", source: source.config, sink: sink).json
+        value = try ConverterChoice("value.converter", source: source.config, sink: sink).json
         try readModes(source.config)
         try readSelections(source.config)
     }
@@ -98,6 +105,8 @@ package struct EnvelopeOptions: Sendable {
         intervalMode = try EnvelopeOptions.choice("interval.handling.mode", config, intervalMode)
         hstoreMode = try EnvelopeOptions.choice("hstore.handling.mode", config, hstoreMode)
         binaryMode = try EnvelopeOptions.choice("binary.handling.mode", config, binaryMode)
+        schemaNames = try EnvelopeOptions.choice("schema.name.adjustment.mode", config, schemaNames)
+        fieldNames = try EnvelopeOptions.choice("field.name.adjustment.mode", config, fieldNames)
         if let digits = config["money.fraction.digits"] {
             guard let digits = Int(digits.trimmed), (0...18).contains(digits) else {
                 throw EnvelopeOptions.invalid("money.fraction.digits", "a number from 0 to 18 is expected")
@@ -125,24 +134,10 @@ package struct EnvelopeOptions: Sendable {
             }
         }
         keyColumns = try EnvelopeOptions.keyColumns(config["message.key.columns"] ?? "")
+        columnRules = try ColumnRules(config)
     }
 
     // MARK: Single properties
-
-    private static func converter(_ name: String, _ source: ConnectorConfig, _ sink: ConnectorConfig) -> Converter {
-        // Who names a converter settles its properties; otherwise single properties of the sink go before the source's.
-        func property(_ suffix: String) -> String? {
-            if let value = sink["\(name).\(suffix)"] { return value }
-            return sink[name] == nil ? source["\(name).\(suffix)"] : nil
-        }
-        let isNamed = sink[name] != nil || source[name] != nil
-        var converter = Converter()
-        converter.includesSchema = property("schemas.enable").map { $0.trimmed.lowercased() == "true" } ?? isNamed
-        converter.writesDecimalsAsNumbers = property("decimal.format")?.trimmed.uppercased() == "NUMERIC"
-        converter.replacesNullWithDefault =
-            property("replace.null.with.default").map { $0.trimmed.lowercased() == "true" } ?? true
-        return converter
-    }
 
     private static func flag(_ name: String, _ config: ConnectorConfig, _ defaultValue: Bool) -> Bool {
         config[name].map { $0.trimmed.lowercased() == "true" } ?? defaultValue

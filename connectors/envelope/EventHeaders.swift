@@ -47,8 +47,12 @@ package struct EventLine {
     private let context: [UInt8]
     private let hasContext: Bool
     private var topics: [[UInt8]] = []
+    private let keyForm: ConvertedForm
+    private let valueForm: ConvertedForm
 
-    package init(_ headers: EventHeaders) {
+    /// `key`, `value`: what keys and values are when they come here; text is put between quotes.
+    package init(_ headers: EventHeaders, key: ConvertedForm = .json, value: ConvertedForm = .json) {
+        (keyForm, valueForm) = (key, value)
         let out = JSONBuffer()
         for (index, header) in headers.context.enumerated() {
             if index > 0 { out.append(byte: 0x2C) }
@@ -74,17 +78,40 @@ package struct EventLine {
             topics.append(Array(name.bytes))
         }
         topics[event.topic].withUnsafeBytes { out.append($0) }
-        if let key = event.key { out.append(events.json[key]) } else { out.append("null") }
+        append(event.key, keyForm, events, out)
         out.append(",\"value\":")
-        if let value = event.value { out.append(events.json[value]) } else { out.append("null") }
+        append(event.value, valueForm, events, out)
         out.append(",\"headers\":[")
         switch event.headers {
         case .none: break
         case .context: context.withUnsafeBytes { out.append($0) }
         case .newKey: append("{\"key\":\"__debezium.newkey\",\"value\":", event, events, out)
         case .oldKey: append("{\"key\":\"__debezium.oldkey\",\"value\":", event, events, out)
+        case .converted: appendConverted(event, events, out)
         }
         out.append("]}\n")
+    }
+
+    private func append(_ range: Range<Int>?, _ form: ConvertedForm, _ events: EncodedEvents, _ out: JSONBuffer) {
+        guard let range else { return out.append("null") }
+        if form == .json { out.append(events.json[range]) } else { _ = out.append(quoted: events.json[range]) }
+    }
+
+    /// What a converter wrote is text; where the text is an object or an array it stands as such.
+    private func appendConverted(_ event: EncodedEvent, _ events: EncodedEvents, _ out: JSONBuffer) {
+        for (index, header) in events.headers[event.convertedHeaders].enumerated() {
+            out.append(index > 0 ? ",{\"key\":" : "{\"key\":")
+            out.append(quoted: header.name)
+            out.append(",\"value\":")
+            if let range = header.value {
+                let value = events.json[range]
+                let isJSON = value.first == UInt8(ascii: "{") || value.first == UInt8(ascii: "[")
+                if isJSON { out.append(value) } else { out.append(quoted: value) }
+            } else {
+                out.append("null")
+            }
+            out.append(byte: 0x7D)
+        }
     }
 
     private func append(_ header: StaticString, _ event: EncodedEvent, _ events: EncodedEvents, _ out: JSONBuffer) {

@@ -149,6 +149,22 @@ enum FloatText {
         }
     }
 
+    /// A number in memory. `quotesSpecials`: NaN and the infinities in quotes, as JSON needs them.
+    static func write<Number: BinaryFloatingPoint & CustomStringConvertible>(
+        _ value: Number, quotesSpecials: Bool, into out: JSONBuffer
+    ) {
+        guard value.isFinite else {
+            if quotesSpecials { out.append(byte: 0x22) }
+            out.append(value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity")
+            if quotesSpecials { out.append(byte: 0x22) }
+            return
+        }
+        var shortest = value.description
+        _ = shortest.withUTF8 {
+            writeFinite(UnsafeRawBufferPointer($0), isSingle: Number.self == Float.self, into: out)
+        }
+    }
+
     /// The double nearest to a decimal text, as Java spells it (`decimal.handling.mode=double`).
     static func writeNearestDouble(_ text: UnsafeRawBufferPointer, into out: JSONBuffer) -> Bool {
         if let special = special(text) {

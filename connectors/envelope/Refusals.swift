@@ -12,14 +12,14 @@ extension EnvelopeOptions {
     package static func refusals(
         _ source: ConnectorConfig, overriddenBy sink: ConnectorConfig
     ) -> [ConfigFinding] {
-        let shared: Set<String> = ["key.converter", "value.converter", "transforms", "predicates"]
+        let shared: Set<String> = ["key.converter", "value.converter", "header.converter", "transforms", "predicates"]
         let own = source.values.filter { !shared.contains($0.key) || sink[$0.key] == nil }
         return findings(ConnectorConfig(own)) + findings(sink)
     }
 
     /// Properties that hide values: without them, a sink of any form would show what it must not.
     package static func maskings(_ config: ConnectorConfig) -> [ConfigFinding] {
-        findings(config).filter { $0.property?.hasPrefix("column.") == true }
+        MaskingProperties.names(in: config).map { ConfigFinding($0, "this form shows rows as they are, without masking") }
     }
 
     private static func findings(_ config: ConnectorConfig) -> [ConfigFinding] {
@@ -31,23 +31,13 @@ extension EnvelopeOptions {
         return findings
     }
 
-    private static let maskingPrefixes = [
-        "column.mask.", "column.truncate.", "column.propagate.source.type", "datatype.propagate.source.type",
-    ]
-
     private static func refusal(_ name: String, _ value: String) -> String? {
         guard !value.isEmpty else { return nil }
-        if maskingPrefixes.contains(where: { name.hasPrefix($0) }) {
-            return "is not supported yet; remove the property (column.exclude.list leaves columns out at the source)"
-        }
         switch name {
-        case "transforms", "predicates", "converters", "post.processors":
-            return "is not supported yet; remove the property"
-        case "key.converter", "value.converter":
-            if value == "org.apache.kafka.connect.json.JsonConverter" || value == "JsonConverter" { return nil }
-            return "only org.apache.kafka.connect.json.JsonConverter is supported yet"
-        case "schema.name.adjustment.mode", "field.name.adjustment.mode":
-            return value.lowercased() == "none" ? nil : "only 'none' is supported yet"
+        case "converters", "post.processors":
+            return "names Java classes, which cannot be used here; remove the property"
+        case "key.converter", "value.converter", "header.converter":
+            return ConverterChoice.Kind(className: value) == nil ? ConverterChoice.refusal(value) : nil
         case "time.precision.mode" where value.lowercased() == "structured":
             return "'structured' is not supported yet; isostring keeps every value"
         default:

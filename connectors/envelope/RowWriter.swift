@@ -3,6 +3,7 @@ import MillraceCore
 /// Writes row images as JSON objects, by the plan of their relation.
 final class RowWriter {
     private let columns: ColumnWriter
+    private let maskScratch = JSONBuffer()
 
     init(allowsNesting: Bool) {
         columns = ColumnWriter(allowsNesting: allowsNesting)
@@ -26,10 +27,10 @@ final class RowWriter {
             out.append(text, column.name)
             switch value {
             case .null: out.append(text, column.null)
-            case .text(let value): try write(value, encoder, index, plan, out)
+            case .text(let value): try write(value, encoder, column.mask, index, plan, out)
             case .unchanged:
                 if case .text(let value)? = oldValue {
-                    try write(value, encoder, index, plan, out)
+                    try write(value, encoder, column.mask, index, plan, out)
                 } else if let placeholder = column.unavailable {
                     out.append(text, placeholder)
                 } else {
@@ -53,7 +54,7 @@ final class RowWriter {
             guard let encoder = column.encoder else { continue }
             out.append(plan.text[column.name])
             if case .text(let text) = value {
-                try write(text, encoder, index, plan, out)
+                try write(text, encoder, column.mask, index, plan, out)
             } else {
                 out.append(plan.text[column.isIdentity ? column.null : column.absent])
             }
@@ -63,10 +64,25 @@ final class RowWriter {
 
     @inline(__always)
     private func write(
-        _ text: UnsafeRawBufferPointer, _ encoder: ColumnEncoder, _ index: Int, _ plan: TablePlan, _ out: JSONBuffer
+        _ text: UnsafeRawBufferPointer, _ encoder: ColumnEncoder, _ mask: ColumnMask?, _ index: Int, _ plan: TablePlan,
+        _ out: JSONBuffer
     ) throws(ConnectorError) {
+        if let mask { return try writeMasked(text, encoder, mask, index, plan, out) }
         do {
             try columns.write(text, encoder, plan.elements, into: out)
+        } catch {
+            throw plan.error(error, index)
+        }
+    }
+
+    private func writeMasked(
+        _ text: UnsafeRawBufferPointer, _ encoder: ColumnEncoder, _ mask: ColumnMask, _ index: Int, _ plan: TablePlan,
+        _ out: JSONBuffer
+    ) throws(ConnectorError) {
+        if case .fixed(let stars) = mask { return out.append(plan.text[stars]) }
+        let isBytes = encoder != .text
+        do {
+            try columns.write(mask.masked(text, isBytes: isBytes, maskScratch), encoder, plan.elements, into: out)
         } catch {
             throw plan.error(error, index)
         }

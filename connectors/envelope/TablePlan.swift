@@ -15,6 +15,8 @@ final class TablePlan {
         /// What is written for a value that the source did not send; nil: an error.
         var unavailable: Range<Int>?
         var isIdentity: Bool
+        /// Nil: the value is shown.
+        var mask: ColumnMask?
     }
 
     /// A column of the key.
@@ -35,6 +37,8 @@ final class TablePlan {
     private(set) var keyElements: [ColumnEncoder] = []
     /// Columns that are left out, for a warning.
     private(set) var omitted: [String] = []
+    /// Columns that a rule would hide and whose type it does not reach, for a warning.
+    private(set) var shown: [String] = []
     /// All constant pieces of JSON.
     let text = JSONBuffer()
     /// `{"schema":…,"payload":` or nothing.
@@ -42,6 +46,11 @@ final class TablePlan {
     private(set) var valuePrefix = 0..<0
     /// `"schema":"public","table":"customers"`
     private(set) var sourceName = 0..<0
+    /// Index into the encoder's `schemas`.
+    var schemas = 0
+    /// Nil where nobody needs schemas, or there is no key.
+    private(set) var keySchema: ConnectSchema?
+    private(set) var valueSchema: ConnectSchema?
     /// Matches the sink's topics.
     let isWanted: Bool
 
@@ -53,19 +62,25 @@ final class TablePlan {
         self.collection = collection
         self.isWanted = isWanted
         guard isWanted else { return }
-        var fields: [String] = []
+        var fields: [ConnectField] = []
         compileColumns(options, &fields)
         let keyFields = try compileKey(options)
         sourceName = fragment(
             "\"schema\":\(SchemaText.quote(relation.namespace)),\"table\":\(SchemaText.quote(relation.name))")
-        if options.value.includesSchema {
-            let schema = EventSchemas.envelope(topic: relation.topic, columns: fields)
-            valuePrefix = fragment("{\"schema\":\(schema),\"payload\":")
+        let name = options.schemaNames.schemaName(relation.topic)
+        if options.value.includesSchema || options.keepsSchemas {
+            valueSchema = EventSchemas.envelope(topic: name, columns: fields)
         }
-        if options.key.includesSchema, !keyColumns.isEmpty {
-            let schema = EventSchemas.key(topic: relation.topic, columns: keyFields)
-            keyPrefix = fragment("{\"schema\":\(schema),\"payload\":")
+        if options.key.includesSchema || options.keepsSchemas, !keyColumns.isEmpty {
+            keySchema = EventSchemas.key(topic: name, columns: keyFields)
         }
+        if options.value.includesSchema, let valueSchema { valuePrefix = prefix(valueSchema, options.value) }
+        if options.key.includesSchema, let keySchema { keyPrefix = prefix(keySchema, options.key) }
+    }
+
+    private func prefix(_ schema: ConnectSchema, _ converter: EnvelopeOptions.Converter) -> Range<Int> {
+        let json = SchemaText.json(schema, decimalsAsNumbers: converter.writesDecimalsAsNumbers)
+        return fragment("{\"schema\":\(json),\"payload\":")
     }
 
     private func fragment(_ piece: String) -> Range<Int> {
@@ -74,7 +89,7 @@ final class TablePlan {
         return start..<text.count
     }
 
-    private func compileColumns(_ options: EnvelopeOptions, _ fields: inout [String]) {
+    private func compileColumns(_ options: EnvelopeOptions, _ fields: inout [ConnectField]) {
         var selection = EncoderSelection(options, options.value)
         var separator = ""
         for column in relation.columns {
@@ -89,18 +104,74 @@ final class TablePlan {
             let defaultJSON = TablePlan.defaultJSON(column, encoder, selection.elements)
             let null = options.value.replacesNullWithDefault ? defaultJSON ?? "null" : "null"
             let unavailable = encoder.unavailableJSON(options.unavailablePlaceholder, selection.elements)
-            columns.append(
-                ColumnPlan(
-                    encoder: encoder, name: fragment("\(separator)\(SchemaText.quote(column.name)):"),
-                    null: fragment(null),
-                    absent: fragment(column.isNotNull ? defaultJSON ?? encoder.zeroJSON : null),
-                    unavailable: unavailable.map { fragment($0) }, isIdentity: column.isReplicaIdentity))
+            var plan = ColumnPlan(
+                encoder: encoder,
+                name: fragment("\(separator)\(SchemaText.quote(options.fieldNames.fieldName(column.name))):"),
+                null: fragment(null),
+                absent: fragment(column.isNotNull ? defaultJSON ?? encoder.zeroJSON : null),
+                unavailable: unavailable.map { fragment($0) }, isIdentity: column.isReplicaIdentity)
+            let action = options.columnRules.action(column, of: relation)
+            if let action { mask(&plan, action, column, type, options) }
+            columns.append(plan)
             separator = ","
-            if options.value.includesSchema {
-                fields.append(TablePlan.field(column, encoder, type, selection.elements, defaultJSON, options))
+            if options.value.includesSchema || options.keepsSchemas {
+                var field = TablePlan.field(column, encoder, type, selection.elements, defaultJSON, options)
+                var parameters = action.map { [$0.parameter] } ?? []
+                if let propagated = propagated(column, options) { parameters += propagated }
+                if !parameters.isEmpty {
+                    field.schema = field.schema.with(parameters: field.schema.parameters + parameters)
+                }
+                fields.append(field)
             }
         }
         elements = selection.elements
+    }
+
+    /// Puts what hides the values of a column into its plan, for values that are not there too.
+    private func mask(
+        _ plan: inout ColumnPlan, _ action: ColumnRules.Action, _ column: Column, _ type: ResolvedType,
+        _ options: EnvelopeOptions
+    ) {
+        guard let encoder = plan.encoder, let mask = action.mask(encoder, type, text) else {
+            shown.append("\(column.name) (\(column.typeName))")
+            return
+        }
+        plan.mask = mask
+        if case .fixed(let stars) = mask {
+            (plan.null, plan.absent, plan.unavailable) = (stars, stars, stars)
+            return
+        }
+        if column.isNotNull {
+            var value = ""
+            if let expression = column.defaultExpression, case .constant(let text) = DefaultValue(expression) {
+                value = text
+            }
+            plan.absent = masked(Array(value.utf8), mask, encoder)
+        }
+        if plan.unavailable != nil { plan.unavailable = masked(options.unavailablePlaceholder, mask, encoder) }
+    }
+
+    /// `value`: text, or the bytes of a bytea.
+    private func masked(_ value: [UInt8], _ mask: ColumnMask, _ encoder: ColumnEncoder) -> Range<Int> {
+        let start = text.count
+        if case .bytea = encoder {
+            guard case .truncate(let count) = mask else { return start..<start }
+            Array(value.prefix(count)).withUnsafeBytes { text.append(base64: $0) }
+        } else {
+            let scratch = JSONBuffer()
+            value.withUnsafeBytes { bytes in
+                _ = text.append(quoted: mask.masked(bytes, isBytes: false, scratch))
+            }
+        }
+        return start..<text.count
+    }
+
+    private func propagated(_ column: Column, _ options: EnvelopeOptions) -> [ConnectParameter]? {
+        guard options.columnRules.propagatesAny else { return nil }
+        let type = SourceType(column, in: relation)
+        let isWanted = options.columnRules.propagates(
+            column, of: relation, database: options.database, typeName: type.name)
+        return isWanted ? type.parameters(column.name) : nil
     }
 
     private static func defaultJSON(
@@ -113,17 +184,20 @@ final class TablePlan {
     private static func field(
         _ column: Column, _ encoder: ColumnEncoder, _ type: ResolvedType, _ elements: [ColumnEncoder],
         _ defaultJSON: String?, _ options: EnvelopeOptions
-    ) -> String {
-        var schema = SchemaText(encoder, type, elements)
-        if options.timeMode == .connect { schema = schema.withConnectTimes() }
-        return schema.json(optional: !column.isNotNull, default: defaultJSON, field: column.name)
+    ) -> ConnectField {
+        var schema = ColumnSchema.schema(encoder, type, elements)
+        if options.timeMode == .connect { schema = ColumnSchema.withConnectTimes(schema) }
+        let defaultValue = defaultJSON.flatMap { PayloadReader.read($0, schema) }
+        return ConnectField(
+            options.fieldNames.fieldName(column.name),
+            schema.with(isOptional: !column.isNotNull, defaultValue: defaultValue))
     }
 
     // MARK: Key
 
-    private func compileKey(_ options: EnvelopeOptions) throws(ConnectorError) -> [String] {
+    private func compileKey(_ options: EnvelopeOptions) throws(ConnectorError) -> [ConnectField] {
         var selection = EncoderSelection(options, options.key)
-        var fields: [String] = []
+        var fields: [ConnectField] = []
         for index in try keyIndexes(options) {
             let column = relation.columns[index]
             let type = ResolvedType(column, in: relation)
@@ -139,9 +213,10 @@ final class TablePlan {
             let separator = keyColumns.isEmpty ? "" : ","
             keyColumns.append(
                 KeyColumnPlan(
-                    column: index, encoder: encoder, name: fragment("\(separator)\(SchemaText.quote(column.name)):"),
+                    column: index, encoder: encoder,
+                    name: fragment("\(separator)\(SchemaText.quote(options.fieldNames.fieldName(column.name))):"),
                     null: fragment(column.isNotNull ? defaultJSON ?? encoder.zeroJSON : null)))
-            if options.key.includesSchema {
+            if options.key.includesSchema || options.keepsSchemas {
                 fields.append(TablePlan.field(column, encoder, type, selection.elements, defaultJSON, options))
             }
         }

@@ -26,6 +26,8 @@ package enum NameAdjustment: String, Sendable, CaseIterable {
                 result.unicodeScalars.append(Unicode.Scalar(UInt8(truncatingIfNeeded: unit)))
             } else if self == .avro {
                 result += "_"
+                // A digit at the front is kept: names that differ only there stay different.
+                if isFirst, NameAdjustment.isDigit(unit) { result += String(unit - 0x30) }
             } else {
                 let digits = String(unit, radix: 16)
                 result += "_u" + String(repeating: "0", count: 4 - digits.count) + digits
