@@ -52,10 +52,13 @@ extension TargetTable {
     private func oneRow(_ numbered: inout Numbered) -> String {
         let conditions = written.map { index -> String in
             let column = quotedColumn(index)
-            guard let target = columns[index], target.hasExactEquality else {
+            guard let target = columns[index] else {
                 return "\(column)::pg_catalog.text IS NOT DISTINCT FROM \(numbered.old(index))::pg_catalog.text"
             }
-            return "\(column) IS NOT DISTINCT FROM \(numbered.old(index))::\(target.castType)"
+            let old = "\(numbered.old(index))::\(target.castType)"
+            if target.hasExactEquality { return "\(column) IS NOT DISTINCT FROM \(old)" }
+            // Both sides by the same cast: for inet, bool and others it gives another text than the source sends.
+            return "\(column)::pg_catalog.text IS NOT DISTINCT FROM \(old)::pg_catalog.text"
         }
         return "ctid = (SELECT ctid FROM \(quoted) WHERE \(conditions.joined(separator: " AND ")) LIMIT 1)"
     }
