@@ -9,12 +9,13 @@ package final class MillraceProcess: Sendable {
     private let arguments: [String]
     private let process = Monitor<Subprocess?>(nil)
 
-    package var dataDirectory: String { folder.path + "/data" }
+    package let dataDirectory: String
     package var logFile: String { folder.path + "/millrace.log" }
 
-    /// Starts the server and waits until /health answers.
-    package init(arguments: [String] = []) throws {
+    /// Starts the server and waits until /health answers. The data directory is one of its own unless given.
+    package init(arguments: [String] = [], dataDirectory: String? = nil) throws {
         folder = try TemporaryFolder("server")
+        self.dataDirectory = dataDirectory ?? folder.path + "/data"
         port = try freePort()
         self.arguments = arguments
         do {

@@ -30,6 +30,7 @@ final class Reaper: Sendable {
             while [ $tries -gt 0 ] && kill -0 "${each%:*}"; do sleep 0.1; tries=$((tries - 1)); done
             kill -KILL "${each%:*}"
         done
+        for each in $folders; do ! mountpoint -q "$each" || umount -l "$each"; done
         [ -n "$MILLRACE_KEEP" ] || rm -rf -- $folders
         """
 

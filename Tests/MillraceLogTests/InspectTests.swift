@@ -1,7 +1,8 @@
 import MillraceCore
-import MillraceLog
 import MillraceTesting
 import Testing
+
+@testable import MillraceLog
 
 @Suite struct InspectTests {
     let storage = SimulatedStorage(seed: 6)
@@ -65,6 +66,26 @@ import Testing
         let (damaged, finding) = try verify()
         #expect(damaged.findings == 1)
         #expect(finding.first == path + " at 256: the checksum of the frame is wrong")
+    }
+
+    @Test func segmentsThatRetentionRemovesMeanwhileAreNoFindings() throws {
+        let log = try log()
+        for number in 1...9 { try log.append(transaction(UInt64(number) * 100, ["a", "b"], define: true)) }
+        try log.flush()
+        let names = log.segments.map(\.name)
+        try #require(names.count > 3)
+        try storage.remove("/log/" + names[0])
+        try storage.remove("/log/" + names[1])
+        var lines: [String] = []
+        let report = try LogVerify.run(directory: "/log", names: names, storage: storage) { lines.append($0) }
+        #expect(lines.isEmpty && report.findings == 0 && report.segments == names.count - 2)
+        try LogDump.run(directory: "/log", names: names, storage: storage, options: .init()) { lines.append($0) }
+        #expect(lines.filter { $0.hasPrefix("segment ") }.count == names.count - 2)
+        // One that is missing between others is.
+        try storage.remove("/log/" + names[3])
+        #expect(throws: LogError.self) {
+            try LogVerify.run(directory: "/log", names: names, storage: storage) { _ in }
+        }
     }
 
     @Test func verifyNotesAnOpenTransaction() throws {

@@ -155,6 +155,30 @@ import Testing
         #expect(try again.lines() == log.lines())
     }
 
+    /// A sink that starts compares its cursor with the beginning of the log: that of another log would be taken for
+    /// history that was removed.
+    @Test func beginningAndIdentityBelongTogetherWhileTheLogIsDiscarded() throws {
+        let log = try filled()
+        let last = Monitor(false)
+        let seen = Monitor<Set<Cursor>>([])
+        let looker = WorkerThread("looker") {
+            while !last.read({ $0 }) {
+                let start = log.start
+                seen.update { _ = $0.insert(start) }
+            }
+        }
+        var starts: Set = [log.start]
+        for number in 0..<300 {
+            try log.append(transaction(UInt64(5000 + number), ["x"], define: true))
+            try log.flush()
+            try log.reset()
+            starts.insert(log.start)
+        }
+        last.update { $0 = true }
+        looker.join()
+        #expect(seen.read { $0 }.subtracting(starts).isEmpty)
+    }
+
     @Test func resetOfAFullDiskChangesNothing() throws {
         let log = try filled()
         let lines = try log.lines()

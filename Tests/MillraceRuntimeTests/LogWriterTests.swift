@@ -187,6 +187,26 @@ import Testing
         writer.finish()
     }
 
+    @Test func aSpoolOnAFullDiskSaysWhyAndTheStallEndsWithTheNextWrite() throws {
+        let log = MemoryLog()
+        let trouble = Monitor<[String]>([])
+        let writer = try makeWriter(log, trouble: trouble)
+        let rows = transaction(writer, lsn: 500, begin: false, commit: false)
+        let spool = try writer.makeSpool(xid: 7)
+        log.fill(true)
+        let error = #expect(throws: ConnectorError.self) { try spool.append(rows) }
+        #expect(error?.code == "log_disk_full" && error?.kind == .transient)
+        #expect(spool.byteCount == 0 && trouble.read { $0 } == ["log_disk_full"])
+        log.fill(false)
+        try spool.append(rows)
+        let info = TransactionInfo(
+            flags: [], xid: 7, commitLSN: LSN(500), endLSN: LSN(508), commitTime: Timestamp(microsecondsSince2000: 0))
+        #expect(try writer.submit(spool, info, timeout: .seconds(5)))
+        #expect(try writer.waitUntilDrained(timeout: .seconds(5)))
+        #expect(trouble.read { $0 } == ["log_disk_full", "over"] && writer.durableLSN == LSN(508))
+        writer.finish()
+    }
+
     @Test func aFullDiskIsWaitedForAndAcknowledgesNothing() throws {
         let log = MemoryLog()
         let trouble = Monitor<[String]>([])

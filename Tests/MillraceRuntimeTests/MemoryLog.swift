@@ -140,6 +140,8 @@ final class MemoryLog: ReplicationLog {
 
     func makeSpool(xid: UInt32) throws(LogError) -> any TransactionSpool { MemorySpool() }
 
+    func lacksRoom(for byteCount: Int) -> Bool { state.read { $0.isFull } }
+
     func reset() throws(LogError) {
         state.update { state in
             state.id += 1

@@ -270,6 +270,17 @@ import Testing
         #expect(bench.store.cursor?.logID == 2)
     }
 
+    /// Everything between a sink's start and its first batch may belong to a log that is gone.
+    @Test(arguments: [true, false])
+    func aLogThatIsDiscardedWhileTheSinkStartsIsReadAnew(hasCursor: Bool) throws {
+        let bench = Bench()
+        try bench.commit(customers, [.insert(["1", "a"])])
+        let task = bench.makeTask()
+        let sink = DiscardingSink(log: bench.log, cursor: hasCursor ? bench.log.start : nil)
+        let error = #expect(throws: ConnectorError.self) { try task.begin(sink) }
+        #expect(error?.code == "log_discarded" && error?.kind == .transient)
+    }
+
     @Test func tasksOnAFailedLogFail() throws {
         let bench = Bench()
         let task = bench.makeTask()
@@ -310,4 +321,28 @@ final class MemoryCursorStore: CursorStore {
             state.cursor = cursor
         }
     }
+}
+
+/// The source begins its load anew while this sink starts.
+private final class DiscardingSink: Sink {
+    private let log: MemoryLog
+    private let cursor: Cursor?
+
+    init(log: MemoryLog, cursor: Cursor?) {
+        self.log = log
+        self.cursor = cursor
+    }
+
+    func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
+        do { try log.reset() } catch { throw error.connectorError }
+        log.state.update { $0.start = 1000 }
+        return cursor
+    }
+
+    func write(_ batch: ChangeBatch) throws(ConnectorError) -> Delivery { .accepted }
+    func flush() throws(ConnectorError) -> Cursor? { nil }
+    func tick() throws(ConnectorError) -> Cursor? { nil }
+    func stop() {}
+    func interrupt() {}
+    func status() -> SinkStatus { SinkStatus() }
 }

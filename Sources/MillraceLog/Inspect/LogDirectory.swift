@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// The segment files of a log that somebody else may have open: only read.
 enum LogDirectory {
     /// Names of the segments, oldest first.
@@ -6,6 +12,13 @@ enum LogDirectory {
     ) throws(LogError) -> [String] {
         let names = try storage.list(directory)
         return names.filter { SegmentHeader.firstOffset(ofName: $0) != nil }.sorted()
+    }
+
+    /// Whether a segment that was there when the directory was listed is gone: retention of a running server removes the
+    /// oldest ones.
+    static func isRemoved(_ error: LogError) -> Bool {
+        guard case .io("open", _, ENOENT) = error else { return false }
+        return true
     }
 }
 

@@ -25,11 +25,20 @@ package struct LogDump<Storage: LogStorage> {
     package static func run(
         directory: String, storage: Storage, options: Options = Options(), line: @escaping (String) -> Void
     ) throws(LogError) {
+        let names = try LogDirectory.segments(directory, storage)
+        try run(directory: directory, names: names, storage: storage, options: options, line: line)
+    }
+
+    /// `names`: the segments there were, oldest first.
+    static func run(
+        directory: String, names: [String], storage: Storage, options: Options, line: @escaping (String) -> Void
+    ) throws(LogError) {
         let dump = LogDump(directory: directory, storage: storage, options: options, line: line)
-        for name in try LogDirectory.segments(directory, storage) {
+        for name in names {
             do {
                 try dump.segment(name)
             } catch {
+                if LogDirectory.isRemoved(error) { continue }
                 guard case .corrupt = error else { throw error }
                 line("  ! \(error.description)")
             }

@@ -32,12 +32,19 @@ package struct LogVerify<Storage: LogStorage> {
     package static func run(
         directory: String, storage: Storage, line: @escaping (String) -> Void
     ) throws(LogError) -> Report {
+        try run(directory: directory, names: LogDirectory.segments(directory, storage), storage: storage, line: line)
+    }
+
+    /// `names`: the segments there were, oldest first.
+    static func run(
+        directory: String, names: [String], storage: Storage, line: @escaping (String) -> Void
+    ) throws(LogError) -> Report {
         var verify = LogVerify(directory: directory, storage: storage, line: line)
-        let names = try LogDirectory.segments(directory, storage)
         for name in names {
             do {
                 try verify.segment(name, isNewest: name == names.last)
             } catch {
+                if verify.report.segments == 0 && LogDirectory.isRemoved(error) { continue }
                 guard case .corrupt(let path, let offset, let reason) = error else { throw error }
                 verify.finding(path, offset, reason)
                 // Whatever follows cannot be held against what has not been read.
@@ -63,8 +70,14 @@ package struct LogVerify<Storage: LogStorage> {
     // MARK: Segments
 
     private mutating func segment(_ name: String, isNewest: Bool) throws(LogError) {
+        let segment: SegmentFile<Storage>
+        do {
+            segment = try SegmentFile(storage, directory: directory, name: name)
+        } catch {
+            if case .corrupt = error { report.segments += 1 }
+            throw error
+        }
         report.segments += 1
-        let segment = try SegmentFile(storage, directory: directory, name: name)
         let size = try segment.size()
         let seal = try segment.seal(fileSize: size)
         let header = segment.header

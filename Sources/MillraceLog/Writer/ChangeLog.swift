@@ -37,12 +37,14 @@ package final class ChangeLog<Storage: LogStorage>: @unchecked Sendable {
 
     /// The oldest retained place.
     package var start: Cursor {
-        let id = id
-        return shared.ledger.read { ledger in
-            let first = ledger.segments.first
-            return Cursor(
-                logID: id, offset: first?.start ?? 0, commitLSN: first?.startLSN ?? .zero,
-                ordinal: first?.startOrdinal ?? 0)
+        // In the order in which a reset changes them: the log's id and its first segment belong together.
+        shared.horizon.read { horizon in
+            shared.ledger.read { ledger in
+                let first = ledger.segments.first
+                return Cursor(
+                    logID: horizon.durable.logID, offset: first?.start ?? 0, commitLSN: first?.startLSN ?? .zero,
+                    ordinal: first?.startOrdinal ?? 0)
+            }
         }
     }
 

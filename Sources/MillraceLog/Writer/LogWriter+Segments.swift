@@ -139,14 +139,14 @@ extension LogWriter {
             boundary = nil
             let cursor = tail.cursor(newID)
             let recovered = tail.recovered(newID)
+            let oldStarts = Set(old.map(\.start))
             shared.horizon.update {
                 $0.durable = cursor
                 $0.recovered = recovered
+                // At once: nobody may see the new log with the beginning of the old one.
+                shared.ledger.update { ledger in ledger.segments.removeAll { oldStarts.contains($0.start) } }
             }
-            for segment in old {
-                try storage.remove(shared.path(segment.name))
-                shared.ledger.update { ledger in ledger.segments.removeAll { $0.start == segment.start } }
-            }
+            for segment in old { try storage.remove(shared.path(segment.name)) }
             try storage.syncDirectory(shared.directory)
         }
     }

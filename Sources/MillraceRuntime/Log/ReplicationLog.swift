@@ -23,6 +23,8 @@ protocol ReplicationLog: AnyObject, Sendable {
     func rollBackOpenTransaction() throws(LogError)
     func flush() throws(LogError) -> Cursor
     func makeSpool(xid: UInt32) throws(LogError) -> any TransactionSpool
+    /// Whether so many bytes more would touch the space that others need on the disk.
+    func lacksRoom(for byteCount: Int) -> Bool
     func reset() throws(LogError)
     func trim(before offset: UInt64) throws(LogError) -> UInt64
     func makeReader(after cursor: Cursor?) throws(LogError) -> any BatchReader
@@ -83,7 +85,7 @@ final class DiskLog<Storage: LogStorage>: ReplicationLog {
     }
 
     func append(_ buffer: RecordBuffer) throws(LogError) {
-        guard !reserveIsReached(buffer.count) else { throw .noSpace(path: directory) }
+        guard !lacksRoom(for: buffer.count) else { throw .noSpace(path: directory) }
         try writing.read { _ throws(LogError) in try log.append(buffer) }
     }
 
@@ -102,6 +104,10 @@ final class DiskLog<Storage: LogStorage>: ReplicationLog {
 
     func makeSpool(xid: UInt32) throws(LogError) -> any TransactionSpool {
         try log.makeSpool(xid: xid)
+    }
+
+    func lacksRoom(for byteCount: Int) -> Bool {
+        reserveIsReached(byteCount)
     }
 
     func reset() throws(LogError) {

@@ -69,7 +69,7 @@ extension SinkTask {
     /// to wait for a batch.
     func step(_ run: inout Run, patience: Duration) throws(ConnectorError) {
         if let failure = host.failure { throw failure }
-        let timeout: Duration = run.isDirty ? .zero : patience
+        let timeout: Duration = run.isDirty ? min(run.sink.flushPause, patience) : patience
         if let batch = try next(run.reader, run.sink.batchByteLimit, timeout) {
             run.isDirty = try write(batch, to: run.sink)
         } else if runner.isStopping {
@@ -129,6 +129,8 @@ extension SinkTask {
         let log = host.log
         let start = log.start
         let durable = log.durable
+        // While the sink started, the log was discarded: its cursors say nothing about the new one.
+        guard start.logID == logID else { throw LogError.discarded.connectorError }
         guard let cursor, cursor.logID == logID else {
             // A log that was trimmed lacks its beginning, the full load: what is left would be taken for the whole.
             guard !log.isTrimmed else {
@@ -146,12 +148,15 @@ extension SinkTask {
     }
 
     private func reader(after cursor: Cursor?, _ logID: UInt64) throws(ConnectorError) -> any BatchReader {
+        let reader: any BatchReader
         do {
-            return try host.log.makeReader(after: cursor)
+            reader = try host.log.makeReader(after: cursor)
         } catch {
             // The log was discarded in between: start over with the new one.
             throw host.log.id == logID ? error.connectorError : LogError.discarded.connectorError
         }
+        guard host.log.id == logID else { throw LogError.discarded.connectorError }
+        return reader
     }
 
     private func next(

@@ -152,7 +152,7 @@ extension LogWriter {
         return LogTrouble.limitReached(limit, byteCount: log.byteCount)
     }
 
-    private func beginStall(_ trouble: ConnectorError) {
+    func beginStall(_ trouble: ConnectorError) {
         let isNew = state.update { state in
             defer { state.stall = trouble }
             return state.stall?.code != trouble.code

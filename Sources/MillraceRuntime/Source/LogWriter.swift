@@ -79,7 +79,7 @@ final class LogWriter: SourceOutput {
     func submit(
         _ spool: any TransactionSpool, _ info: TransactionInfo, timeout: Duration
     ) throws(ConnectorError) -> Bool {
-        try push(.spool(spool, info), byteCount: 0, timeout: timeout)
+        try push(.spool((spool as? WatchedSpool)?.spool ?? spool, info), byteCount: 0, timeout: timeout)
     }
 
     func rollBackOpenTransaction() throws(ConnectorError) {
@@ -90,7 +90,7 @@ final class LogWriter: SourceOutput {
     }
 
     func makeSpool(xid: UInt32) throws(ConnectorError) -> any TransactionSpool {
-        do { return try log.makeSpool(xid: xid) } catch { throw error.connectorError }
+        do { return WatchedSpool(try log.makeSpool(xid: xid), self) } catch { throw error.connectorError }
     }
 
     func waitUntilDrained(timeout: Duration) throws(ConnectorError) -> Bool {

@@ -27,7 +27,7 @@ final class Replication {
     /// registered until `start`.
     init(
         _ sql: String = "", source: PostgresServer? = nil, target: PostgresServer? = nil,
-        sourceConfig: [String: String] = [:], sinkConfig: [String: String] = [:]
+        sourceConfig: [String: String] = [:], sinkConfig: [String: String] = [:], dataDirectory: String? = nil
     ) throws {
         let source = try source ?? SharedServers.source.get()
         let target = try target ?? SharedServers.target.get()
@@ -51,7 +51,7 @@ final class Replication {
         ].merging(sinkConfig) { $1 }
         try source.execute(
             "create table public.sync_marker (id bigint primary key);\n" + sql, database: sourceDatabase)
-        millrace = try MillraceProcess()
+        millrace = try MillraceProcess(dataDirectory: dataDirectory)
     }
 
     /// The server is stopped first, so that its slot can be dropped: slots are few, and each keeps WAL.
