@@ -20,13 +20,13 @@ import Testing
         let sink = try fixture.start()
         let builder = fixture.builder()
         builder.relation(Self.people).transaction(lsn: 100) { first($0) }
-        #expect(try sink.write(builder.build()) != .accepted)
+        #expect(try sink.delivered(builder.build()) != nil)
         builder.transaction(lsn: 200) {
             pad($0, isLarge)
             second($0)
         }
         let batch = builder.build()
-        #expect(try sink.write(batch) == .durable(through: batch.end))
+        #expect(try sink.delivered(batch) == batch.end)
         sink.stop()
         let again = try fixture.makeSink()
         #expect(try again.start(after: nil, logID: fixture.logID) == batch.end)
@@ -229,7 +229,7 @@ import Testing
         #expect(try fixture.query("select count(*) from people") == "1")
         builder.transaction(lsn: 200, firstOrdinal: 999) { $0.delete(Self.people, key: ["1000", nil, nil]) }
         let last = builder.build()
-        #expect(try sink.write(last) == .durable(through: last.end))
+        #expect(try sink.delivered(last) == last.end)
         #expect(try fixture.query("select count(*) from people") == "999")
     }
 
@@ -241,7 +241,7 @@ import Testing
         let builder = fixture.builder()
         builder.relation(Self.people).transaction(lsn: 100) { $0.insert(Self.people, ["1", "Ada", nil]) }
         let batch = builder.build()
-        #expect(try sink.write(batch) == .durable(through: batch.end))
+        #expect(try sink.delivered(batch) == batch.end)
         #expect(try fixture.query("select to_regclass('people') is null") == "t")
     }
 }

@@ -60,4 +60,12 @@ final class SinkFixture {
     }
 }
 
+extension Sink {
+    /// Writes the batch and makes it durable, as the runtime does when the log has nothing more. How far that is.
+    func delivered(_ batch: ChangeBatch) throws(ConnectorError) -> Cursor? {
+        _ = try write(batch)
+        return try flush()
+    }
+}
+
 func text(_ value: Int) -> TestValue { .text("\(value)") }

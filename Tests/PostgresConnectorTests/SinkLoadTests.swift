@@ -73,7 +73,7 @@ import Testing
             ordinal += 1
         }
         let batch = builder.build()
-        #expect(try sink.write(batch) == .durable(through: batch.end))
+        #expect(try sink.delivered(batch) == batch.end)
         #expect(sink.status().suspended.isEmpty)
         #expect(try fixture.query("select count(*) from pg_tables where schemaname = 'public'") == "1000")
         #expect(sink.status().changes == 1000)

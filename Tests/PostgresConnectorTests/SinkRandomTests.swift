@@ -137,7 +137,7 @@ import Testing
                 }
             }
             let batch = builder.build()
-            #expect(try sink.write(batch) == .durable(through: batch.end))
+            #expect(try sink.delivered(batch) == batch.end)
             last = batch.end
             try #require(sink.status().suspended.isEmpty, "\(sink.status().suspended), seed \(seed), step \(step)")
             if Int.random(in: 0..<5, using: &model.random) == 0 {

@@ -27,10 +27,9 @@ import Testing
         }
     }
 
-    private func replay(_ batches: [ChangeBatch], behind cursor: Cursor?, into sink: any Sink) throws -> Delivery {
-        var last = Delivery.accepted
-        for batch in batches where batch.end.offset > cursor?.offset ?? 0 { last = try sink.write(batch) }
-        return last
+    private func replay(_ batches: [ChangeBatch], behind cursor: Cursor?, into sink: any Sink) throws -> Cursor? {
+        for batch in batches where batch.end.offset > cursor?.offset ?? 0 { _ = try sink.write(batch) }
+        return try sink.flush()
     }
 
     @Test(arguments: [3, 150]) func refusedRowSuspendsItsTableOnly(rows: Int) throws {
@@ -40,7 +39,7 @@ import Testing
         let sink = try fixture.start()
         _ = try sink.write(batches[0])
         for batch in batches[1...] {
-            #expect(try sink.write(batch) == .durable(through: batches[0].end))
+            #expect(try sink.delivered(batch) == batches[0].end)
         }
         let suspended = try #require(sink.status().suspended.first)
         #expect(suspended.table == "public.bad")
@@ -54,7 +53,7 @@ import Testing
         let stubborn = try fixture.makeSink()
         let cursor = try stubborn.start(after: nil, logID: fixture.logID)
         #expect(cursor == batches[0].end)
-        #expect(try replay(batches, behind: cursor, into: stubborn) == .durable(through: batches[0].end))
+        #expect(try replay(batches, behind: cursor, into: stubborn) == batches[0].end)
         #expect(stubborn.status().suspended.count == 1)
         stubborn.stop()
 
@@ -63,7 +62,7 @@ import Testing
         let mended = try fixture.makeSink()
         let again = try mended.start(after: nil, logID: fixture.logID)
         #expect(again == batches[0].end)
-        #expect(try replay(batches, behind: again, into: mended) == .durable(through: batches[3].end))
+        #expect(try replay(batches, behind: again, into: mended) == batches[3].end)
         #expect(mended.status().suspended.isEmpty)
         mended.stop()
         #expect(try fixture.query("select count(*), sum(v) from bad") == "\(8 * rows)|\(8 * rows - 2)")
@@ -87,7 +86,7 @@ import Testing
             let sink = try fixture.makeSink()
             let cursor = try sink.start(after: nil, logID: fixture.logID)
             #expect(cursor == batches[number - 1].end)
-            #expect(try sink.write(batches[number]) == .durable(through: batches[number].end))
+            #expect(try sink.delivered(batches[number]) == batches[number].end)
             sink.stop()
         }
         #expect(try fixture.query("select count(*) from bad") == "24")
@@ -114,7 +113,7 @@ import Testing
         let again = try fixture.makeSink()
         #expect(try again.start(after: nil, logID: fixture.logID) == nil)
         _ = try again.write(first)
-        #expect(try again.write(second) == .durable(through: second.end))
+        #expect(try again.delivered(second) == second.end)
         again.stop()
         #expect(try fixture.lines("select id, v, w from good order by id") == ["1|1|", "2|2|w", "3|3|w"])
         #expect(try fixture.query("select count(*) from bad") == "1")
@@ -170,7 +169,7 @@ import Testing
         try fixture.execute("alter table bad drop constraint bad_v_check")
         #expect(try sink.start(after: nil, logID: fixture.logID) == nil)
         _ = try sink.write(first)
-        #expect(try sink.write(second) == .durable(through: second.end))
+        #expect(try sink.delivered(second) == second.end)
         #expect(try fixture.query("select count(*) from good, bad") == "2")
     }
 }

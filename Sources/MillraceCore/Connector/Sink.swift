@@ -26,10 +26,14 @@ package protocol Sink: AnyObject, Sendable {
 
     /// Bytes of log that this sink likes to get in one batch.
     var batchByteLimit: Int { get }
+
+    /// How long there must have been nothing to write before `flush` is called to make durable what was accepted.
+    var flushPause: Duration { get }
 }
 
 extension Sink {
     package var batchByteLimit: Int { 4 << 20 }
+    package var flushPause: Duration { .zero }
 }
 
 /// What became of a batch.

@@ -8,10 +8,13 @@ extension PostgresSink {
         }
         do {
             try deliver(batch, session)
+            if !session.isInTransaction {
+                try server { () throws(PostgresError) in try horizon?.note(committedThrough, session.connection) }
+            }
         } catch {
             throw stoppedOr(error.connectorError)
         }
-        return durable.map { .durable(through: $0) } ?? .accepted
+        return horizon?.durable.map { .durable(through: $0) } ?? .accepted
     }
 
     /// Applies the batch. What the target refuses suspends its table, and the rest is applied again without it.
@@ -66,6 +69,7 @@ extension PostgresSink {
         }
         guard split < batch.bytes.count else { return }
         // The beginning, or the middle, of a transaction too large for one batch: in the target, but not visible.
+        try server { () throws(PostgresError) in try settle() }
         try session.beginTransaction()
         try session.applier.apply(split..<batch.bytes.count)
     }

@@ -23,6 +23,7 @@ final class PostgresSink: Sink, @unchecked Sendable {
     var progress: Cursor?
     /// Where each suspended table stands (nil: at the beginning), tried again or not.
     var suspended: [RelationID: SinkLedger.Suspension] = [:]
+    var horizon: CommitHorizon?
     private var lastSequenceSync = ContinuousClock.now
 
     init(
@@ -39,6 +40,9 @@ final class PostgresSink: Sink, @unchecked Sendable {
 
     /// Large enough that a round trip per table and batch does not count, small enough for many sinks in one process.
     var batchByteLimit: Int { 16 << 20 }
+
+    /// So that changes that come one after the other do not wait for the disk of the target each.
+    var flushPause: Duration { .milliseconds(20) }
 
     // MARK: Start and stop
 
@@ -67,6 +71,7 @@ final class PostgresSink: Sink, @unchecked Sendable {
                 operation: "take over the sink's cursor")
         }
         main = try ledger.readCursor(logID: logID)
+        horizon = try CommitHorizon(ledger)
         let session = try SinkSession(
             connection, ledger, options, logID: logID, isWanted: isWanted, logger: logger)
         suspended = [:]
@@ -89,6 +94,7 @@ final class PostgresSink: Sink, @unchecked Sendable {
         session.applier.appliedThrough = session.applier.retried.isEmpty ? nil : main?.offset
         self.session = session
         publishSuspensions()
+        horizon?.begin(at: committedThrough)
         return progress
     }
 
@@ -99,6 +105,7 @@ final class PostgresSink: Sink, @unchecked Sendable {
 
     private func close() {
         session = nil
+        horizon = nil
         active.update { $0 = nil }
     }
 
@@ -123,7 +130,18 @@ final class PostgresSink: Sink, @unchecked Sendable {
                 syncSequences(session, all: afterLoad)
             }
         }
-        return durable
+        do {
+            try settle()
+        } catch {
+            throw stoppedOr(error.connectorError)
+        }
+        return horizon?.durable
+    }
+
+    /// Makes sure of what is committed. Inside a large transaction that was done before it began.
+    func settle() throws(PostgresError) {
+        guard let session, !session.isInTransaction else { return }
+        try horizon?.settle(committedThrough, session.ledger)
     }
 
     func tick() throws(ConnectorError) -> Cursor? {
@@ -140,8 +158,9 @@ final class PostgresSink: Sink, @unchecked Sendable {
         }
     }
 
-    /// Behind what needs never be read again: what suspended tables have not got is still needed.
-    var durable: Cursor? {
+    /// Behind what needs never be read again once it is on the target's disk: what suspended tables have not got is still
+    /// needed.
+    var committedThrough: Cursor? {
         guard var cursor = progress else { return nil }
         for (id, suspension) in suspended where session?.applier.retried[id] == nil {
             guard let own = suspension.cursor else { return nil }

@@ -116,7 +116,30 @@ struct SinkLedger {
         try connection.execute(
             "UPDATE millrace.sink_cursor SET cursor = $1, updated_at = now() WHERE sink = $2 AND source = $3",
             [cursor?.description, sink, source], "set the sink's cursor")
+        if cursor == nil {
+            // Tables that were dropped are made again.
+            try connection.execute(
+                """
+                DELETE FROM millrace.sink_table WHERE sink = $1 AND source = $2
+                AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', target_schema, target_table)) IS NULL
+                """, [sink, source], "forget tables that are gone")
+        }
         try connection.execute("COMMIT", "commit")
+    }
+
+    /// A commit that waits for the disk, and so makes sure of all commits before it.
+    func settle() throws(PostgresError) {
+        try connection.execute("BEGIN; SET LOCAL synchronous_commit = local", "begin")
+        // A transaction that has written nothing would not wait.
+        let touched = try connection.execute(
+            "UPDATE millrace.sink_cursor SET updated_at = pg_catalog.now() WHERE sink = $1 AND source = $2",
+            [sink, source], "touch the cursor")
+        try connection.execute("COMMIT", "commit")
+        guard touched.affectedRows == 1 else {
+            throw PostgresError(
+                sqlState: "40001", message: "the sink's row in millrace.sink_cursor was removed by others",
+                operation: "make sure of commits")
+        }
     }
 
     static let cursorStatement =
