@@ -139,7 +139,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("transforms", "unwrap"), ("column.mask.with.5.chars", "a.b.c"),
+        ("converters", "mine"), ("column.mask.with.x.chars", "a.b.c"), ("column.truncate.to.0.chars", "a.b.c"),
+        ("column.mask.hash.MD2.with.salt.x", "a.b.c"), ("column.mask.hash.SHA-256.with.salt.", "a.b.c"),
+        ("column.mask.with.5.chars", "a.(b"),
         ("value.converter", "io.confluent.AvroConverter"),
         ("time.precision.mode", "structured"), ("decimal.handling.mode", "exact"), ("skipped.operations", "x"),
         ("message.key.columns", "nonsense"), ("unavailable.value.placeholder", "hex:0"),

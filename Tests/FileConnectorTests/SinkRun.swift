@@ -23,9 +23,9 @@ final class SinkRun {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         switch options.format {
         case .jsonl:
-            let envelope = try EnvelopeOptions(source: source, sink: config)
-            return JSONLinesSink(
-                options, envelope, prefix: "srv", isWanted: { _ in true }, storage: storage, logger: logger,
+            let form = try EventForm(ofSource: source, sink: config)
+            return try JSONLinesSink(
+                options, form, prefix: "srv", isWanted: { _ in true }, storage: storage, logger: logger,
                 now: { self.clock })
         case .csv:
             return CSVSink(

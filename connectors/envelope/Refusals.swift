@@ -19,7 +19,9 @@ extension EnvelopeOptions {
 
     /// Properties that hide values: without them, a sink of any form would show what it must not.
     package static func maskings(_ config: ConnectorConfig) -> [ConfigFinding] {
-        MaskingProperties.names(in: config).map { ConfigFinding($0, "this form shows rows as they are, without masking") }
+        MaskingProperties.names(in: config).map {
+            ConfigFinding($0, "this form shows rows as they are, without masking")
+        }
     }
 
     private static func findings(_ config: ConnectorConfig) -> [ConfigFinding] {

@@ -17,6 +17,11 @@ package struct FileSinkPlugin: SinkPlugin {
 
     package func preflight(_ config: ConnectorConfig) -> [ConfigFinding] {
         var findings = EnvelopeOptions.refusals(config)
+        do throws(ConnectorError) {
+            _ = try TransformChain(config)
+        } catch {
+            findings.append(ConfigFinding("transforms", error.message))
+        }
         if let path = config["path"]?.trimmed, path.hasPrefix("/"), let fault = Self.fault(in: path) {
             findings.append(ConfigFinding("path", fault))
         }
@@ -41,9 +46,9 @@ package struct FileSinkPlugin: SinkPlugin {
         }
         switch options.format {
         case .jsonl:
-            let envelope = try EnvelopeOptions(source: source, sink: config)
-            return JSONLinesSink(
-                options, envelope, prefix: source.topicPrefix, isWanted: isWanted, storage: LocalStorage(),
+            let form = try EventForm(ofSource: source, sink: config)
+            return try JSONLinesSink(
+                options, form, prefix: source.topicPrefix, isWanted: isWanted, storage: LocalStorage(),
                 logger: context.logger)
         case .csv:
             if let masking = EnvelopeOptions.maskings(source.config).first {

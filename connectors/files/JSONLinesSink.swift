@@ -6,7 +6,8 @@ package import MillraceCore
 // SAFETY: used by its task's thread; what others may call (`interrupt`, `status`) goes through the monitors of `counters`.
 package final class JSONLinesSink: Sink, @unchecked Sendable {
     private let options: FileSinkOptions
-    private let envelope: EnvelopeOptions
+    private let form: EventForm
+    private let headers: EventHeaders
     private let prefix: String
     private let isWanted: (String) -> Bool
     private let storage: any FileStorage
@@ -14,7 +15,7 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
     private let now: () -> ContinuousClock.Instant
 
     private var directory: SinkDirectory
-    private var encoder: EnvelopeEncoder
+    private var pipeline: EventPipeline
     private let events = EncodedEvents()
     private var line: EventLine
     private var file: OutputFile
@@ -34,23 +35,31 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
     private var openedAt: ContinuousClock.Instant?
     private var hasFailed = false
 
-    /// `now`: what rotation by time goes by.
+    /// `now`: what rotation by time goes by. Throws where a converter or a transform cannot be made.
     package init(
-        _ options: FileSinkOptions, _ envelope: EnvelopeOptions, prefix: String,
+        _ options: FileSinkOptions, _ form: EventForm, prefix: String,
         isWanted: @escaping (String) -> Bool, storage: any FileStorage, logger: Logger,
         now: @escaping () -> ContinuousClock.Instant = { .now }
-    ) {
+    ) throws(ConnectorError) {
         self.options = options
-        self.envelope = envelope
+        self.form = form
+        headers = EventHeaders(form.options)
         self.prefix = prefix
         self.isWanted = isWanted
         self.storage = storage
         self.logger = logger
         self.now = now
         directory = SinkDirectory(storage, path: options.path, prefix: prefix)
-        encoder = EnvelopeEncoder(envelope, isWanted: isWanted)
-        line = EventLine(EventHeaders(envelope))
         file = OutputFile(storage, temporaryPath: Self.temporaryPath(options, prefix))
+        pipeline = try EventPipeline(form, headers: headers, isWanted: isWanted)
+        line = EventLine(headers, key: pipeline.keyForm, value: pipeline.valueForm)
+        for (name, form) in [("key.converter", pipeline.keyForm), ("value.converter", pipeline.valueForm)] {
+            guard form == .binary else { continue }
+            throw ConnectorError(
+                .configuration, code: "unsupported_property",
+                "\(name): a line of JSON cannot hold what this converter writes",
+                hint: "set \(name)=org.apache.kafka.connect.json.JsonConverter at the sink")
+        }
     }
 
     private static func temporaryPath(_ options: FileSinkOptions, _ prefix: String) -> String {
@@ -70,8 +79,8 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
         durable = resumption.cursor
         boundary = nil
         self.logID = logID
-        encoder = EnvelopeEncoder(
-            envelope, resumedAt: durable, lastCommitEnd: resumption.lastCommitEnd, isWanted: isWanted)
+        pipeline = try EventPipeline(
+            form, headers: headers, resumedAt: durable, lastCommitEnd: resumption.lastCommitEnd, isWanted: isWanted)
         return durable
     }
 
@@ -120,7 +129,7 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
 
     // MARK: Writing
 
-    /// Events are taken out of the encoder whenever this much has gathered.
+    /// Events are taken out of the pipeline whenever this much has gathered.
     private static let drainLimit = 1 << 18
 
     private func encode(_ batch: ChangeBatch) throws(ConnectorError) {
@@ -134,13 +143,13 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
             }
             guard let record else { break }
             if case .commit = record { newTransactions += 1 }
-            try encoder.encode(record, endingAt: records.offset, of: batch, into: events)
+            try pipeline.encode(record, endingAt: records.offset, of: batch, into: events)
             if events.json.count >= Self.drainLimit { try drain() }
         }
-        encoder.finish(batch, into: events)
+        try pipeline.finish(batch, into: events)
         try drain()
-        for warning in encoder.warnings { logger.warning("\(warning)") }
-        encoder.warnings.removeAll()
+        for warning in pipeline.warnings { logger.warning("\(warning)") }
+        pipeline.warnings.removeAll()
     }
 
     private func drain() throws(ConnectorError) {
@@ -166,9 +175,9 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
             firstEvent = (event.commitLSN, event.ordinal)
             openedAt = now()
         }
-        line.append(event, of: events, topics: encoder.topics, to: file.buffer)
+        line.append(event, of: events, topics: pipeline.topics, to: file.buffer)
         isBehindBoundary = true
-        while newEvents.count < encoder.topics.count { newEvents.append(0) }
+        while newEvents.count < pipeline.topics.count { newEvents.append(0) }
         newEvents[event.topic] += 1
         if file.buffer.count >= OutputFile.bufferLimit { try file.spill() }
     }
@@ -191,13 +200,15 @@ package final class JSONLinesSink: Sink, @unchecked Sendable {
     }
 
     private func updateStatus(_ batch: ChangeBatch) {
-        let topics = encoder.topics
+        let topics = pipeline.topics
         counters.add { status in
             status.bytes += UInt64(batch.bytes.count)
             for (index, count) in newEvents.enumerated() where count > 0 {
                 status.changes += count
-                let table = topics[index].dropFirst(prefix.count + 1)
-                status.changesByTable[String(table), default: 0] += count
+                // A transform may have given the topic another name.
+                let topic = topics[index]
+                let table = topic.hasPrefix(prefix + ".") ? String(topic.dropFirst(prefix.count + 1)) : topic
+                status.changesByTable[table, default: 0] += count
             }
             status.transactions += newTransactions
         }

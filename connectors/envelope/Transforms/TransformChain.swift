@@ -2,7 +2,7 @@ package import MillraceCore
 
 /// The transforms of a configuration, in order: `transforms`, `transforms.<alias>.…`, `predicates`, `predicates.<alias>.…`.
 package struct TransformChain {
-    private var steps: [any Transform] = []
+    package private(set) var steps: [any Transform] = []
 
     package var isEmpty: Bool { steps.isEmpty }
 
@@ -55,5 +55,17 @@ package struct TransformChain {
                 name == "transforms" || name == "predicates" || name.hasPrefix("transforms.")
                     || name.hasPrefix("predicates.")
             })
+    }
+}
+
+extension EventForm {
+    /// With the transforms that the configuration names: the sink's own, or else the source's.
+    package init(
+        ofSource source: SourceDescription, sink: ConnectorConfig, taskID: Int = 0
+    ) throws(ConnectorError) {
+        try self.init(source: source, sink: sink, taskID: taskID)
+        let config = TransformChain.effective(source: source.config, sink: sink)
+        guard try !TransformChain(config).isEmpty else { return }
+        makeTransforms = { () throws(ConnectorError) in try TransformChain(config).steps }
     }
 }

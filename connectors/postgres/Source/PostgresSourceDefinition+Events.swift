@@ -110,15 +110,16 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "column.mask.hash.([^.]+).with.salt.(.+)", .string, group: events, order: 23, width: .long,
             displayName: "Mask Columns Using Hash and Salt",
-            "Columns to show as a hash. Not implemented: refused."),
+            "Columns that events show as a hash of salt and value: column.mask.hash.<algorithm>.with.salt.<salt>, or "
+                + "column.mask.hash.v2.…. The PostgreSQL sink refuses a source that hides values."),
         ConfigKey(
             "column.mask.with.(d+).chars", .string, group: events, order: 24,
             displayName: "Mask Columns With n Asterisks",
-            "Columns to show as n asterisks. Not implemented: refused."),
+            "Columns that events show as n asterisks: column.mask.with.<n>.chars."),
         ConfigKey(
             "column.truncate.to.(d+).chars", .int, group: events, order: 25,
             displayName: "Truncate Columns To n Characters",
-            "Columns to cut to n characters. Not implemented: refused."),
+            "Columns that events cut to n characters: column.truncate.to.<n>.chars."),
         ConfigKey(
             "include.schema.comments", .boolean, default: "false", group: events, order: 26, width: .short,
             displayName: "Include Table and Column Comments", withoutEffect: "comments are not read",
