@@ -15,6 +15,7 @@ package struct ConverterChoice: Sendable, Hashable {
         case double = "org.apache.kafka.connect.converters.DoubleConverter"
         case binaryData = "io.debezium.converters.BinaryDataConverter"
         case byteBuffer = "io.debezium.converters.ByteBufferConverter"
+        case cloudEvents = "io.debezium.converters.CloudEventsConverter"
 
         /// By the whole name, or by its last part with or without `Converter`, as Kafka Connect takes them.
         package init?(className: String) {
@@ -86,6 +87,7 @@ package struct ConverterChoice: Sendable, Hashable {
         case .json: JSONConverter(json)
         case .string: StringConverter()
         case .simpleHeader: SimpleHeaderConverter()
+        case .cloudEvents: try CloudEventsConverter(self)
         case .byteArray, .boolean, .short, .integer, .long, .float, .double: PrimitiveConverter(kind)
         case .binaryData, .byteBuffer: PrimitiveConverter(kind, delegate: try delegate())
         }
