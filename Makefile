@@ -35,7 +35,8 @@ check: setup ## What CI runs: format lint, warnings as errors, import check, all
 format: ## Format all Swift code in place
 	$(SWIFT) format -i -p -r $(SWIFT_PATHS)
 
-bench: setup release ## Compare with native replication, COPY and pg_recvlogical; RUNS=, ROWS=, LOAD_ROWS=, ONLY= (stream, load, latency, source)
+bench: setup release ## Compare with native replication, COPY, pg_recvlogical, Debezium; RUNS=, ROWS=, LOAD_ROWS=, ONLY= (stream, load, latency, source, kafka)
+	$(SWIFT) build -c release --product MockKafka
 	@python3 bench/bench.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
 
 soak: setup release ## pgbench with kills, a transaction of ten million rows, 1,000 tables, 20 connectors; MINUTES=n: a bank under random kills

@@ -8,10 +8,11 @@ load    the full load of one table: Millrace, and COPY TO STDOUT | COPY FROM STD
 latency transactions at a steady rate: from the commit on the source until a poller sees the row in the target; Millrace
         and native logical replication, in turn
 source  draining the same backlog: Millrace into its change log, and pg_recvlogical into /dev/null, in turn
+kafka   the same backlog as JSON events: Millrace into a mock Kafka, and Debezium's engine into a counter, in turn
 
 Environment: ROWS (inserts of the backlog; half as many updates), TX_ROWS (inserts per transaction), LOAD_ROWS, RUNS, LOAD_RUNS,
 CONNECTIONS (of the full load), RATE (transactions per second), SECONDS (of one latency run), LATENCY_RUNS,
-ONLY (comma-separated: stream, load, latency, source), BENCH_DIR (where the clusters live), BENCH_PORT (the first of three).
+ONLY (comma-separated: stream, load, latency, source, kafka), BENCH_DIR (where the clusters live), BENCH_PORT (the first of three).
 """
 
 import argparse
@@ -28,6 +29,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+import kafka
 import latency
 from servers import CLIENT_ENVIRONMENT, PG_BIN, Cluster, Failure, Millrace
 
@@ -44,7 +46,7 @@ ROW = """
 DIGEST = "select count(*), sum(hashtextextended(payments::text, 0)::numeric) from payments"
 
 
-PARTS = {"stream", "load", "latency", "source"}
+PARTS = {"stream", "load", "latency", "source", "kafka"}
 
 
 def say(text):
@@ -440,7 +442,7 @@ def main():
     try:
         bench = Bench(binary, folder)
         lines = [machine(bench), ""]
-        if only & {"stream", "source"}:
+        if only & {"stream", "source", "kafka"}:
             bench.make_backlog()
         if "stream" in only:
             results = alternate("stream", bench.runs, [
@@ -454,6 +456,11 @@ def main():
                 ("pg_recvlogical, to /dev/null", bench.source_recvlogical)])
             lines += table_lines(
                 f"Source only: the same backlog, {bench.runs} runs each", "changes", bench.changes, results)
+        if "kafka" in only:
+            results = alternate("kafka", bench.runs, kafka.contenders(bench, root, say))
+            lines += table_lines(
+                f"Events in Kafka: the same backlog as JSON without schemas, {bench.runs} runs each (target: the mock "
+                "cluster)", "changes", bench.changes, results)
         if "load" in only:
             bench.make_load()
             results = alternate("load", bench.load_runs, [

@@ -95,7 +95,8 @@ struct DeadLetter {
         let code = withBytes(key) { key in
             withBytes(value) { value in
                 millrace_produce(
-                    client.handle, target, key?.baseAddress, key?.count ?? 0, value?.baseAddress, value?.count ?? 0,
+                    client.handle, target, RD_KAFKA_PARTITION_UA, key?.baseAddress, key?.count ?? 0, value?.baseAddress,
+                    value?.count ?? 0,
                     timestamp, all, opaque)
             }
         }

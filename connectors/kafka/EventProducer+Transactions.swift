@@ -35,7 +35,7 @@ extension EventProducer {
         let number = ledger.send()
         while true {
             let code = millrace_produce(
-                client.handle, topic, key, key.count, value, value?.count ?? 0, 0, nil,
+                client.handle, topic, RD_KAFKA_PARTITION_UA, key, key.count, value, value?.count ?? 0, 0, nil,
                 UnsafeMutableRawPointer(bitPattern: number << 1))
             if code == RD_KAFKA_RESP_ERR_NO_ERROR { break }
             guard code == RD_KAFKA_RESP_ERR__QUEUE_FULL else {

@@ -23,13 +23,13 @@ final class EventProducer {
     var isInTransaction = false
 
     init(
-        _ options: KafkaSinkOptions, _ envelope: EnvelopeOptions, _ context: TaskContext,
+        _ options: KafkaSinkOptions, _ headers: EventHeaders, _ context: TaskContext,
         isInterrupted: @escaping () -> Bool
     ) throws(ConnectorError) {
         self.options = options
         self.context = context
         self.isInterrupted = isInterrupted
-        headers = RecordHeaders(EventHeaders(envelope), writesPosition: options.writesPosition)
+        self.headers = RecordHeaders(headers, writesPosition: options.writesPosition)
         client = try KafkaClient(.producer, options.producer, logger: context.logger)
     }
 
@@ -60,10 +60,12 @@ final class EventProducer {
         let headers = headers.make(event, of: events)
         let key = event.key.map { events.json[$0] }
         let value = event.value.map { events.json[$0] }
+        let partition = event.partition.map { Int32(clamping: $0) } ?? RD_KAFKA_PARTITION_UA
         let timestamp = event.commitTime.microsecondsSince1970 / 1000
         while true {
             let code = millrace_produce(
-                client.handle, topic, key?.baseAddress, key?.count ?? 0, value?.baseAddress, value?.count ?? 0,
+                client.handle, topic, partition, key?.baseAddress, key?.count ?? 0, value?.baseAddress,
+                value?.count ?? 0,
                 timestamp, headers, Self.opaque(number))
             if code == RD_KAFKA_RESP_ERR_NO_ERROR { return }
             do throws(ConnectorError) {
@@ -71,9 +73,12 @@ final class EventProducer {
                     try serve(100)
                     continue
                 }
+                // The reports of what was sent before say more than that nothing can be sent now.
+                if code == RD_KAFKA_RESP_ERR__FATAL { for _ in 0..<10 { try serve(100) } }
                 try refuse(
                     DeadLetter(
-                        number: number, topic: names[event.topic], partition: -1, code: code, key: key, value: value,
+                        number: number, topic: names[event.topic], partition: partition, code: code, key: key,
+                        value: value,
                         headers: headers, timestamp: timestamp))
             } catch {
                 if let headers { rd_kafka_headers_destroy(headers) }
@@ -95,7 +100,7 @@ final class EventProducer {
                 settings.partitions = 1
                 settings.config = ["cleanup.policy": "compact"]
             }
-            try TopicAdmin.create(name, settings, client)
+            try TopicAdmin.create(name, settings, client, timeout: options.requestTimeout)
             existing.insert(name)
             context.logger.info("created topic \(name)")
         }
@@ -147,6 +152,11 @@ final class EventProducer {
         }
         guard KafkaFailure.isOfOneRecord(record.err) else {
             let fatal = client.fatalError
+            if let fatal, let cause = KafkaFailure.causeOfGap(fatal.code, fatal.text) {
+                // The first record of the batch is the first to be reported.
+                failure = KafkaFailure.record(cause, topic: topic, position: RecordHeaders.position(of: message))
+                return
+            }
             failure = KafkaFailure.producer(fatal?.code ?? record.err, fatal?.text ?? record.err.message)
             return
         }

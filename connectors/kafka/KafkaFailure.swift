@@ -25,17 +25,23 @@ enum KafkaFailure {
         }
     }
 
-    /// Whether the brokers, or the client, will refuse this one record again, while others may pass.
+    /// Errors with which the brokers, or the client, will refuse one record again, while others may pass.
+    private static let ofOneRecord = [
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
+        RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+        RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+    ]
+
     static func isOfOneRecord(_ code: rd_kafka_resp_err_t) -> Bool {
-        switch code {
-        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
-            RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_RECORD,
-            RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-            RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
-            RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-            true
-        default: false
-        }
+        ofOneRecord.contains(code)
+    }
+
+    /// A gapless producer gives up for a record that was refused; only librdkafka's text says with which error.
+    static func causeOfGap(_ code: rd_kafka_resp_err_t, _ text: String) -> rd_kafka_resp_err_t? {
+        guard code == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE else { return nil }
+        return ofOneRecord.first { text.contains($0.message) }
     }
 
     static func isTooLarge(_ code: rd_kafka_resp_err_t) -> Bool {

@@ -11,14 +11,15 @@ final class KafkaSink: Sink, @unchecked Sendable {
     }
 
     private let options: KafkaSinkOptions
-    private let envelope: EnvelopeOptions
+    private let form: EventForm
+    private let headers: EventHeaders
     private let source: SourceDescription
     private let isWanted: (String) -> Bool
     private let context: TaskContext
     private let shared = Monitor(Shared())
 
     private var producer: EventProducer?
-    private var encoder: EnvelopeEncoder
+    private var pipeline: EventPipeline
     private let events = EncodedEvents()
     /// Events per topic since the status was last brought up to date.
     private var newEvents: [UInt64] = []
@@ -28,21 +29,22 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private var transaction = TransactionPace()
 
     init(
-        _ options: KafkaSinkOptions, _ envelope: EnvelopeOptions, source: SourceDescription,
+        _ options: KafkaSinkOptions, _ form: EventForm, source: SourceDescription,
         isWanted: @escaping (String) -> Bool, context: TaskContext
-    ) {
+    ) throws(ConnectorError) {
         self.options = options
-        self.envelope = envelope
+        self.form = form
+        headers = EventHeaders(form.options)
         self.source = source
         self.isWanted = isWanted
         self.context = context
-        encoder = EnvelopeEncoder(envelope, isWanted: isWanted)
+        pipeline = try EventPipeline(form, headers: headers, isWanted: isWanted)
     }
 
     func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
         shared.update { $0.isInterrupted = false }
         for warning in options.warnings { context.logger.warning("\(warning.message)") }
-        let producer = try EventProducer(options, envelope, context) { [shared] in shared.read { $0.isInterrupted } }
+        let producer = try EventProducer(options, headers, context) { [shared] in shared.read { $0.isInterrupted } }
         self.producer = producer
         try producer.connect()
         durable = stored.flatMap { $0.logID == logID ? $0 : nil }
@@ -54,7 +56,8 @@ final class KafkaSink: Sink, @unchecked Sendable {
                 lastCommitEnd = place.lastCommitEnd
             }
         }
-        encoder = EnvelopeEncoder(envelope, resumedAt: durable, lastCommitEnd: lastCommitEnd, isWanted: isWanted)
+        pipeline = try EventPipeline(
+            form, headers: headers, resumedAt: durable, lastCommitEnd: lastCommitEnd, isWanted: isWanted)
         return durable
     }
 
@@ -71,13 +74,13 @@ final class KafkaSink: Sink, @unchecked Sendable {
             }
             guard let record else { break }
             if case .commit = record { newTransactions += 1 }
-            try encoder.encode(record, endingAt: records.offset, of: batch, into: events)
+            try pipeline.encode(record, endingAt: records.offset, of: batch, into: events)
             if events.json.count >= Self.sendLimit { try send(producer) }
         }
-        encoder.finish(batch, into: events)
+        try pipeline.finish(batch, into: events)
         try send(producer)
-        for warning in encoder.warnings { context.logger.warning("\(warning)") }
-        encoder.warnings.removeAll()
+        for warning in pipeline.warnings { context.logger.warning("\(warning)") }
+        pipeline.warnings.removeAll()
         updateStatus(batch)
         return durable == before ? .accepted : durable.map { .durable(through: $0) } ?? .accepted
     }
@@ -114,11 +117,11 @@ final class KafkaSink: Sink, @unchecked Sendable {
 
     // MARK: Sending
 
-    /// Bytes of events that are taken out of the encoder at a time.
+    /// Bytes of events that are taken out of the pipeline at a time.
     private static let sendLimit = 1 << 18
 
     private func send(_ producer: EventProducer) throws(ConnectorError) {
-        let topics = encoder.topics
+        let topics = pipeline.topics
         while newEvents.count < topics.count { newEvents.append(0) }
         for item in events.items {
             switch item {
@@ -151,7 +154,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
     }
 
     private func updateStatus(_ batch: ChangeBatch) {
-        let topics = encoder.topics
+        let topics = pipeline.topics
         let prefixLength = source.topicPrefix.count + 1
         shared.update { shared in
             shared.status.bytes += UInt64(batch.bytes.count)

@@ -65,7 +65,7 @@ package enum KafkaSinkDefinition {
     ]
 
     private static let checkServers: @Sendable (String) -> String? = { value in
-        let servers = value.split(separator: ",").map(\.trimmed)
+        let servers = value.split(separator: ",", omittingEmptySubsequences: false).map(\.trimmed)
         if servers.isEmpty || servers.contains(where: \.isEmpty) { return "host:port is expected, comma-separated" }
         for server in servers {
             guard let colon = server.lastIndex(of: ":"), colon > server.startIndex,

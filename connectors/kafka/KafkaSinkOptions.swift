@@ -9,6 +9,8 @@ struct KafkaSinkOptions {
     var transactions: Transactions?
     var errors: Errors
     var topicCreation: TopicCreation?
+    /// Milliseconds for what is asked of the brokers besides records.
+    var requestTimeout: Int32
 
     struct Transactions {
         var id: String
@@ -61,6 +63,7 @@ struct KafkaSinkOptions {
         Self.setDefaults(&properties, errors, isTransactional: transactions != nil)
         producer = properties.list
         warnings = properties.warnings
+        requestTimeout = properties["request.timeout.ms"].flatMap { Int32($0) } ?? 30_000
         writesPosition = config.bool("headers.position.enabled", definition)
         topicCreation = try TopicCreation(config)
         if topicCreation == nil, let source { topicCreation = try TopicCreation(source.config) }

@@ -17,7 +17,7 @@ package struct KafkaSinkPlugin: SinkPlugin {
             findings += options.warnings
             let logger = Logger(label: "preflight") { _ in SwiftLogNoOpLogHandler() }
             let client = try KafkaClient(.producer, options.producer, logger: logger)
-            try client.awaitBrokers(for: .seconds(10)) { false }
+            try client.awaitBrokers(for: .seconds(5)) { false }
         } catch {
             findings.append(Self.finding(error))
         }
@@ -42,9 +42,9 @@ package struct KafkaSinkPlugin: SinkPlugin {
         } catch {
             throw ConnectorError(.configuration, code: "invalid_property", "topics.regex: \(error)")
         }
-        return KafkaSink(
+        return try KafkaSink(
             try KafkaSinkOptions(config, connector: context.connectorName, source: source),
-            try EnvelopeOptions(source: source, sink: config, taskID: context.taskID), source: source,
+            try EventForm(ofSource: source, sink: config, taskID: context.taskID), source: source,
             isWanted: isWanted, context: context)
     }
 
@@ -56,7 +56,7 @@ package struct KafkaSinkPlugin: SinkPlugin {
         guard let transactions = options.transactions else { return }
         let envelope = try EnvelopeOptions(source: source, sink: config)
         let deadline = ContinuousClock.now + .seconds(60)
-        let producer = try EventProducer(options, envelope, context) { ContinuousClock.now > deadline }
+        let producer = try EventProducer(options, EventHeaders(envelope), context) { ContinuousClock.now > deadline }
         try producer.connect()
         try producer.move(
             to: cursor.map { EncodedBoundary(cursor: $0, lastCommitEnd: nil) },

@@ -20,6 +20,7 @@ struct RecordHeaders {
 
     /// The headers of an event; nil for none. Whoever gets them sends or destroys them.
     mutating func make(_ event: EncodedEvent, of events: EncodedEvents) -> OpaquePointer? {
+        if event.headers == .converted { return makeConverted(event, of: events) }
         let hasContext = event.headers != .none && !context.isEmpty
         guard writesPosition || hasContext || !event.otherKey.isEmpty, let headers = rd_kafka_headers_new(6) else {
             return nil
@@ -28,11 +29,24 @@ struct RecordHeaders {
         switch event.headers {
         case .newKey: add("__debezium.newkey", events.json[event.otherKey], headers)
         case .oldKey: add("__debezium.oldkey", events.json[event.otherKey], headers)
-        case .context, .none: break
+        case .context, .none, .converted: break
         }
         guard hasContext else { return headers }
         for (name, value) in context {
             rd_kafka_header_add(headers, name, name.utf8.count, value, value.utf8.count)
+        }
+        return headers
+    }
+
+    private mutating func makeConverted(_ event: EncodedEvent, of events: EncodedEvents) -> OpaquePointer? {
+        guard writesPosition || !event.convertedHeaders.isEmpty,
+            let headers = rd_kafka_headers_new(event.convertedHeaders.count + 1)
+        else { return nil }
+        if writesPosition { addPosition(event.commitLSN, event.ordinal, headers) }
+        for header in events.headers[event.convertedHeaders] {
+            let value = header.value.map { events.json[$0] }
+            rd_kafka_header_add(
+                headers, header.name, header.name.utf8.count, value?.baseAddress, value.map(\.count) ?? -1)
         }
         return headers
     }

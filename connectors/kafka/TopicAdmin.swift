@@ -3,9 +3,9 @@ import MillraceCore
 
 /// Makes topics, by way of the producer's own connection.
 enum TopicAdmin {
-    /// A topic that is there already is left as it is. Blocks for up to 30 s.
+    /// A topic that is there already is left as it is. Blocks for up to `timeout` milliseconds.
     static func create(
-        _ topic: String, _ settings: TopicCreation.Settings, _ client: KafkaClient
+        _ topic: String, _ settings: TopicCreation.Settings, _ client: KafkaClient, timeout: Int32
     ) throws(ConnectorError) {
         var text = [CChar](repeating: 0, count: 512)
         guard
@@ -22,7 +22,7 @@ enum TopicAdmin {
         defer { rd_kafka_queue_destroy(queue) }
         var topics: [OpaquePointer?] = [new]
         rd_kafka_CreateTopics(client.handle, &topics, 1, nil, queue)
-        guard let event = rd_kafka_queue_poll(queue, 30_000) else {
+        guard let event = rd_kafka_queue_poll(queue, timeout) else {
             throw failure(topic, RD_KAFKA_RESP_ERR__TIMED_OUT, "no answer")
         }
         defer { rd_kafka_event_destroy(event) }
