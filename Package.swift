@@ -132,6 +132,13 @@ let package = Package(
             name: "IntegrationTests", dependencies: ["MillraceCore", "MillraceTesting", "KafkaTesting", "MockKafka"],
             exclude: ["Recordings"],
             swiftSettings: settings),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "MillraceCore", "MillraceLog", "MillraceRuntime", "MillraceAdmin", "PostgresConnector", "Envelope",
+                "FileConnector", "MillraceTesting", logging, hummingbird, hummingbirdTesting,
+            ],
+            swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ]
 )
