@@ -19,6 +19,10 @@ package final class SimulatedStorage: LogStorage {
         package var crashAtCall: Int?
         /// The next `sync` fails, and what it should have made durable never will be.
         package var failNextSync = false
+        package var failNextDirectorySync = false
+        /// The next write does a part of its work and fails.
+        package var failNextWrite = false
+        package var failNextRead = false
         /// Bytes that files may still grow by; nil for no limit.
         package var spaceLeft: Int?
 
@@ -63,6 +67,8 @@ package final class SimulatedStorage: LogStorage {
         var faults = Faults()
         var calls = 0
         var isDown = false
+        /// Faults that have happened, by what they are.
+        var fired: [String: Int] = [:]
         var random: SeededGenerator
     }
 
@@ -86,6 +92,26 @@ package final class SimulatedStorage: LogStorage {
     /// Calls so far.
     package var calls: Int { disk.read { $0.calls } }
     package var isDown: Bool { disk.read { $0.isDown } }
+    package var fired: [String: Int] { disk.read { $0.fired } }
+    package func forgetFired() { disk.update { $0.fired = [:] } }
+    /// Paths of all files, in order.
+    package var names: [String] { disk.read { $0.names.keys.sorted() } }
+
+    /// The machine stops, or the process is killed: every later call fails.
+    package func goDown() { disk.update { $0.isDown = true } }
+
+    /// The disk as the next process finds it when this one was killed: what was written is there, synced or not.
+    package func kill() -> SimulatedStorage {
+        SimulatedStorage(
+            disk.update { disk in
+                disk.isDown = true
+                var next = disk
+                next.isDown = false
+                next.faults = Faults()
+                next.fired = [:]
+                return next
+            })
+    }
 
     /// The disk after the power has failed and come back. This one is of no more use.
     package func crash() -> SimulatedStorage {
@@ -120,6 +146,29 @@ package final class SimulatedStorage: LogStorage {
             body(&disk.inodes[inode, default: Inode()].content)
             let content = disk.inodes[inode]?.content ?? []
             disk.inodes[inode] = Inode(content: content, durable: content, pending: [])
+        }
+    }
+
+    /// Flips a bit of what is stored: damage.
+    package func flipBit(_ bit: Int, of path: String) {
+        disk.update { disk in
+            guard let number = disk.names[path], var inode = disk.inodes[number] else { return }
+            if bit / 8 < inode.content.count { inode.content[bit / 8] ^= 1 << UInt8(bit % 8) }
+            if bit / 8 < inode.durable.count { inode.durable[bit / 8] ^= 1 << UInt8(bit % 8) }
+            disk.inodes[number] = inode
+        }
+    }
+
+    /// A number that tells one content of the disk from another.
+    package var digest: UInt64 {
+        disk.read { disk in
+            var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+            for (name, inode) in disk.names.sorted(by: { $0.key < $1.key }) {
+                for byte in Array(name.utf8) + (disk.inodes[inode]?.content ?? []) {
+                    digest = (digest ^ UInt64(byte)) &* 0x0100_0000_01B3
+                }
+            }
+            return digest
         }
     }
 
@@ -195,8 +244,14 @@ package final class SimulatedStorage: LogStorage {
         if disk.isDown { throw .io(operation: operation, path: path, errno: ESHUTDOWN) }
         disk.calls += 1
         guard disk.calls == disk.faults.crashAtCall else { return false }
+        disk.fired["crashes in \(operation)", default: 0] += 1
         disk.isDown = true
         return true
+    }
+
+    private static func failure(_ what: String, _ path: String, _ disk: inout Disk) -> LogError {
+        disk.fired[what, default: 0] += 1
+        return .io(operation: what, path: path, errno: EIO)
     }
 
     /// Runs a call that a crash does either wholly or not at all.
@@ -224,7 +279,10 @@ package final class SimulatedStorage: LogStorage {
     package func create(_ path: String) throws(LogError) -> File {
         try call("create", path) { (disk) throws(LogError) -> File in
             if disk.names[path] != nil { throw .io(operation: "create", path: path, errno: EEXIST) }
-            if let left = disk.faults.spaceLeft, left <= 0 { throw .noSpace(path: path) }
+            if let left = disk.faults.spaceLeft, left <= 0 {
+                disk.fired["ENOSPC in create", default: 0] += 1
+                throw .noSpace(path: path)
+            }
             let inode = disk.nextInode
             disk.nextInode += 1
             disk.inodes[inode] = Inode()
@@ -250,7 +308,11 @@ package final class SimulatedStorage: LogStorage {
     package func read(
         _ file: File, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(LogError) -> Int {
-        try call("read", file.path) { disk in
+        try call("read", file.path) { (disk) throws(LogError) in
+            if disk.faults.failNextRead {
+                disk.faults.failNextRead = false
+                throw Self.failure("EIO in read", file.path, &disk)
+            }
             guard let content = disk.inodes[file.inode]?.content, offset < UInt64(content.count) else { return 0 }
             let part = content[Int(offset)...].prefix(buffer.count)
             buffer.copyBytes(from: part)
@@ -263,9 +325,11 @@ package final class SimulatedStorage: LogStorage {
     ) throws(LogError) {
         try disk.update { (disk) throws(LogError) in
             let goesDown = try Self.enter(&disk, "write", file.path)
+            let fails = disk.faults.failNextWrite
+            disk.faults.failNextWrite = false
             var bytes = Array(head) + Array(body)
             let whole = bytes.count
-            if goesDown { bytes.removeLast(Int(disk.random.next() % UInt64(whole + 1))) }
+            if goesDown || fails { bytes.removeLast(Int(disk.random.next() % UInt64(whole + 1))) }
             let size = disk.inodes[file.inode]?.content.count ?? 0
             if let left = disk.faults.spaceLeft {
                 let room = max(size + left - Int(offset), 0)
@@ -275,7 +339,11 @@ package final class SimulatedStorage: LogStorage {
             Self.put(bytes[...], at: Int(offset), in: &disk.inodes[file.inode, default: Inode()].content)
             disk.inodes[file.inode]?.pending.append(.bytes(Int(offset), bytes))
             if goesDown { throw .io(operation: "write", path: file.path, errno: ESHUTDOWN) }
-            if bytes.count < whole { throw .noSpace(path: file.path) }
+            if fails { throw Self.failure("EIO in write", file.path, &disk) }
+            if bytes.count < whole {
+                disk.fired["ENOSPC in write", default: 0] += 1
+                throw .noSpace(path: file.path)
+            }
         }
     }
 
@@ -287,7 +355,7 @@ package final class SimulatedStorage: LogStorage {
                 disk.faults.failNextSync = false
                 inode.hasLost = true
                 inode.pending = []
-                throw .io(operation: "sync", path: file.path, errno: EIO)
+                throw Self.failure("EIO in sync", file.path, &disk)
             }
             if inode.hasLost {
                 for write in inode.pending { Self.apply(write, to: &inode.durable, 100, &disk.random) }
@@ -325,7 +393,11 @@ package final class SimulatedStorage: LogStorage {
     }
 
     package func syncDirectory(_ directory: String) throws(LogError) {
-        try call("sync directory", directory) { disk in
+        try call("sync directory", directory) { (disk) throws(LogError) in
+            if disk.faults.failNextDirectorySync {
+                disk.faults.failNextDirectorySync = false
+                throw Self.failure("EIO in sync directory", directory, &disk)
+            }
             disk.durableNames = disk.names
             disk.pendingNames = []
         }

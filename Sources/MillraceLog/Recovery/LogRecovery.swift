@@ -34,6 +34,9 @@ struct LogRecovery<Storage: LogStorage> {
         try list()
         if found.isEmpty { return try begin() }
         try checkChain()
+        // Whoever was killed between a rename and its fsync left a name that we see and that a power loss would take away,
+        // with all that is written under it from now on.
+        try storage.syncDirectory(shared.directory)
         let tail = try findTail()
         enterSegments(tail)
         let writer = LogWriter(shared, logID: found[0].header.logID, tail: tail)
@@ -208,7 +211,7 @@ struct LogRecovery<Storage: LogStorage> {
         let segments = found.map { found in
             LogSegmentInfo(
                 name: found.name, start: found.header.firstOffset, end: found.end, byteCount: found.size,
-                isSealed: found.seal != nil,
+                isSealed: found.seal != nil, isFirst: found.header.flags.contains(.first),
                 newestCommitTime: found.seal.flatMap { $0.commitCount > 0 ? $0.newestCommitTime : nil },
                 modificationTime: found.modified, startLSN: found.header.before.commitLSN,
                 startOrdinal: found.header.before.ordinal)

@@ -44,13 +44,18 @@ package struct FileStorage: LogStorage {
 
     package func makeDirectory(_ directory: String) throws(LogError) {
         var path = directory.hasPrefix("/") ? "" : "."
-        for part in directory.split(separator: "/") {
-            let parent = path
+        let parts = directory.split(separator: "/")
+        for (index, part) in parts.enumerated() {
+            let parent = path.isEmpty ? "/" : path
             path += "/" + part
             if mkdir(path, 0o700) == 0 {
-                try syncDirectory(parent.isEmpty ? "/" : parent)
+                try syncDirectory(parent)
             } else if errno != EEXIST {
                 throw failure("make directory", path)
+            } else if index >= parts.count - 2 {
+                // It may have been made a moment ago by somebody who was killed before its name was durable. The data
+                // directory itself is not ours to look after: its parent need not even be readable for us.
+                try syncDirectory(parent)
             }
         }
     }

@@ -48,6 +48,10 @@ package final class ChangeLog<Storage: LogStorage>: @unchecked Sendable {
         }
     }
 
+    /// Whether anything was removed from its beginning. Neither offsets nor LSNs tell: offsets go on when a log is begun
+    /// anew, and there is no LSN before a place inside the first transaction.
+    package var isTrimmed: Bool { shared.ledger.read { $0.segments.first.map { !$0.isFirst } ?? false } }
+
     /// Bytes on disk, spools included.
     package var byteCount: UInt64 {
         shared.ledger.read { ledger in ledger.segments.reduce(ledger.spoolBytes) { $0 + $1.byteCount } }

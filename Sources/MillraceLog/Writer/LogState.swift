@@ -10,6 +10,8 @@ package struct LogSegmentInfo: Hashable, Sendable {
     /// Size of the file.
     package var byteCount: UInt64
     package var isSealed: Bool
+    /// Whether the log began with it.
+    package var isFirst: Bool
     /// Commit time of the newest transaction that ends in it; nil for none.
     package var newestCommitTime: Timestamp?
     /// Last write, in seconds since 1970.

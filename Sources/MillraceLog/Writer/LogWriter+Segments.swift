@@ -80,7 +80,8 @@ extension LogWriter {
     func enter(_ name: String, _ header: SegmentHeader, modified: Int64) {
         let info = LogSegmentInfo(
             name: name, start: header.firstOffset, end: header.firstOffset, byteCount: 0, isSealed: false,
-            newestCommitTime: nil, modificationTime: modified, startLSN: header.before.commitLSN,
+            isFirst: header.flags.contains(.first), newestCommitTime: nil, modificationTime: modified,
+            startLSN: header.before.commitLSN,
             startOrdinal: header.before.ordinal)
         shared.ledger.update { ledger in
             if ledger.segments.last?.start == info.start { ledger.segments.removeLast() }

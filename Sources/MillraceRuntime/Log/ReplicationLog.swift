@@ -59,12 +59,7 @@ final class DiskLog<Storage: LogStorage>: ReplicationLog {
     var id: UInt64 { log.id }
     var start: Cursor { log.start }
 
-    /// Offsets go on when a log is discarded and begun anew, so they do not tell; but only a log that begins at its
-    /// beginning has no transaction before it.
-    var isTrimmed: Bool {
-        let start = log.start
-        return start.commitLSN != .zero || start.ordinal != 0
-    }
+    var isTrimmed: Bool { log.isTrimmed }
 
     var durable: Cursor { log.durable }
     var byteCount: UInt64 { log.byteCount }
