@@ -4,7 +4,7 @@ SWIFT ?= swift
 # Folders with Swift code, for the formatter.
 SWIFT_PATHS := Package.swift Sources connectors migrations Tests
 
-.PHONY: help setup build release demo demo-stop test check format bench soak crash clean
+.PHONY: help setup build release demo demo-stop test check format bench soak crash sim clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,7 +26,8 @@ demo-stop: ## Stop what `make demo KEEP=1` left running
 
 test: setup ## Build and run all tests
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
-	$(SWIFT) test --skip-build --disable-xctest --skip IntegrationTests
+	$(SWIFT) test --skip-build --disable-xctest --skip IntegrationTests --skip '^SimulationTests\.'
+	$(SWIFT) test --skip-build --disable-xctest --filter '^SimulationTests\.'
 	$(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests
 
 check: setup ## What CI runs: format lint, warnings as errors, import check, all tests
@@ -41,6 +42,10 @@ bench: setup release ## Compare with native replication, COPY, pg_recvlogical, D
 
 soak: setup release ## pgbench with kills, a transaction of ten million rows, 1,000 tables, 20 connectors; MINUTES=n: a bank under random kills
 	@python3 bench/soak.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace"
+
+sim: setup ## Simulate source, log, runtime and sinks with faults for SECONDS=60, from a random seed; MILLRACE_SEED= runs one again
+	$(SWIFT) build --build-tests
+	MILLRACE_SIM_SECONDS=$(or $(SECONDS),60) $(SWIFT) test --skip-build --disable-xctest --filter '^SimulationTests\.SimulationTests/everyRun'
 
 crash: setup release ## Kill the server, and make calls fail, at every n-th system call; SECONDS= (a sample), ONLY=, JOBS=
 	@python3 faults/crash.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace" \

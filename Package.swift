@@ -104,6 +104,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "MillraceCore", "MillraceLog", "MillraceRuntime", "MillraceTesting", "PostgresConnector", logging,
+            ],
+            exclude: ["README.md"],
+            swiftSettings: settings),
+        .testTarget(
             name: "MillraceAdminTests",
             dependencies: [
                 "MillraceCore", "MillraceCatalog", "MillraceRuntime", "MillraceAdmin", "MillraceTesting",

@@ -19,7 +19,8 @@ step() {
 step "format" "$swift" format lint --strict -p -r "${paths[@]}"
 step "build: warnings are errors, imports are declared" \
     "$swift" build --build-tests --explicit-target-dependency-import-check error
-step "unit tests" "$swift" test --skip-build --disable-xctest --skip IntegrationTests
+step "unit tests" "$swift" test --skip-build --disable-xctest --skip IntegrationTests --skip '^SimulationTests\.'
+step "simulation: 2,000 seeds" "$swift" test --skip-build --disable-xctest --filter '^SimulationTests\.'
 step "integration tests" "$swift" test --skip-build --disable-xctest --filter IntegrationTests
 step "system calls that fail or kill: a sample" \
     python3 faults/crash.py --millrace "$("$swift" build --show-bin-path)/millrace" --seconds 90
