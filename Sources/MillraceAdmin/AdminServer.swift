@@ -45,7 +45,7 @@ package struct AdminServer: Sendable {
             connectors.routes + StateRoutes(worker: worker, documents: documents).routes
             + OffsetRoutes(worker: worker).routes + PluginRoutes(worker: worker, checker: checker).routes
             + DetailRoutes(worker: worker, checker: checker, build: build, startedAt: .now).routes
-        let early = ServerRoutes(worker: worker, build: build, levels: levels).routes
+        let early = ServerRoutes(worker: worker, build: build, levels: levels, readiness: readiness).routes
         return AdminResponder(
             routes: routes, earlyRoutes: early, readiness: readiness, requestGuard: requestGuard)
     }

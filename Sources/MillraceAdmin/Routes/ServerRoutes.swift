@@ -5,6 +5,7 @@ struct ServerRoutes: Sendable {
     let worker: Worker
     let build: BuildInfo
     let levels: LogLevels
+    let readiness: Readiness
 
     var routes: [Route] {
         [
@@ -22,7 +23,9 @@ struct ServerRoutes: Sendable {
     }
 
     @Sendable private func health(_: AdminRequest, _: [String]) async throws -> AdminResponse {
-        let health = await worker.health()
+        var health = await worker.health()
+        // Well is who takes requests: the worker may be ahead of the connectors that the settings ask for.
+        if health.isHealthy && readiness.phase == .starting { health = (false, "Worker is starting up.") }
         let isStarting = !health.isHealthy && health.message.contains("starting")
         return .json(
             [
