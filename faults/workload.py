@@ -198,6 +198,11 @@ class Run:
         if "other" in self.server.request("GET", "/connectors"):
             self.server.request("DELETE", "/connectors/other")
         self.from_.sql(SMALL.format(4000))
+        # The first may come with the full load, table by table; a second one that is written then is streamed behind it.
+        self.wait_for_marker(may_fail, timeout)
+        self.wait_for_marker(may_fail, timeout)
+
+    def wait_for_marker(self, may_fail, timeout):
         self.write_marker()
         deadline = time.monotonic() + timeout
         while not (self.has_marker() and self.file_marker()):
