@@ -64,9 +64,63 @@ package final class PostgresServer: Sendable {
         }
     }
 
+    /// A physical standby of `primary`, streaming from it.
+    package init(standbyOf primary: PostgresServer) throws {
+        folder = try TemporaryFolder("pg")
+        port = try freePort()
+        chmod(folder.path, 0o755)
+        do {
+            try PostgresServer.own(folder.path)
+            try Subprocess.run(
+                PostgresServer.asOwner([
+                    PostgresServer.program("pg_basebackup"), "-D", dataDirectory, "-R", "-X", "stream", "-c", "fast",
+                    "-h", primary.socketFolder, "-p", "\(primary.port)", "-U", "postgres",
+                ]))
+            // The last line of a name counts.
+            try append(
+                "port = \(port)\nunix_socket_directories = '\(folder.path)'\n", to: dataDirectory + "/postgresql.conf")
+            try start()
+        } catch {
+            stop(.immediate)
+            folder.remove()
+            throw error
+        }
+    }
+
     deinit {
         stop(.immediate)
         folder.remove()
+    }
+
+    // MARK: Backup
+
+    /// Copies the data folder of the stopped server, in place of an earlier copy.
+    package func backUp() throws {
+        try Subprocess.run(["rm", "-rf", folder.path + "/backup"])
+        try Subprocess.run(["cp", "-a", dataDirectory, folder.path + "/backup"])
+    }
+
+    /// Puts the copy in the place of the data folder of the stopped server.
+    package func restore() throws {
+        try Subprocess.run(["rm", "-rf", dataDirectory])
+        try Subprocess.run(["cp", "-a", folder.path + "/backup", dataDirectory])
+    }
+
+    /// Copies a replication slot of `other` into this stopped server: what tools do before a standby is promoted.
+    package func takeSlot(_ name: String, from other: PostgresServer) throws {
+        try Subprocess.run([
+            "cp", "-a", "\(other.dataDirectory)/pg_replslot/\(name)", "\(dataDirectory)/pg_replslot/",
+        ])
+    }
+
+    /// Makes the stopped server a standby that follows nobody.
+    package func becomeStandby() throws {
+        try Subprocess.run(PostgresServer.asOwner(["touch", dataDirectory + "/standby.signal"]))
+    }
+
+    /// Ends recovery and waits for that.
+    package func promote() throws {
+        guard try query("select pg_promote(true, 60)") == "t" else { throw TestFailure("the standby is not promoted") }
     }
 
     // MARK: Life cycle
@@ -102,6 +156,11 @@ package final class PostgresServer: Sendable {
         running.send(SIGCONT)
         running.send(mode.signal)
         if running.waitForExit(within: .seconds(60)) == nil { kill9(running) }
+    }
+
+    /// Asks the server to stop and does not wait: `stop` does that.
+    package func beginStop(_ mode: StopMode) {
+        process.read { $0 }?.send(mode.signal)
     }
 
     package func restart(_ mode: StopMode) throws {
