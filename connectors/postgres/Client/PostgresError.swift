@@ -30,7 +30,8 @@ package struct PostgresError: Error, Hashable, Sendable {
         case "08", "53", "58": return true  // connection, resources, system error
         case "57": return sqlState != "57014"  // operator intervention, but for a cancelled query
         case "40": return true  // serialization failure, deadlock
-        default: return sqlState == "55006" || sqlState == "55P03"  // object in use, lock not available
+        // Object in use, lock not available, a standby that may be promoted.
+        default: return sqlState == "55006" || sqlState == "55P03" || sqlState == "25006"
         }
     }
 
@@ -38,11 +39,15 @@ package struct PostgresError: Error, Hashable, Sendable {
     package var connectorError: ConnectorError {
         let kind: ConnectorError.Kind
         let code: String
+        var hint = hint
         switch sqlState {
         case nil: (kind, code) = (.transient, "unreachable")
         case let state? where state.hasPrefix("28"): (kind, code) = (.configuration, "authentication_failed")
         case "42501": (kind, code) = (.configuration, "permission_denied")
         case "3D000": (kind, code) = (.configuration, "unknown_database")
+        case "25006":
+            (kind, code) = (.transient, "server_read_only")
+            hint = "name the primary in the connector's configuration, or promote the standby: SELECT pg_promote();"
         case _ where isTransient: (kind, code) = (.transient, "server_unavailable")
         case let state? where state.hasPrefix("22") || state.hasPrefix("23"):
             (kind, code) = (.data, "refused_by_server")

@@ -19,8 +19,9 @@ extension ChangeApplier {
             try bringUpToDate(table, record, name)
         }
         var found = try readCatalog(table, name)
-        if found == nil, record != nil {
-            // Recorded, but somebody dropped it.
+        if found == nil, let record {
+            guard record.logID != ledgerLogID else { throw gone(table, name) }
+            // Of another log, whose load begins just now.
             try bringUpToDate(table, nil, name)
             found = try readCatalog(table, name)
         }
@@ -32,6 +33,13 @@ extension ChangeApplier {
         _ table: SinkTable, _ name: TargetNameFormat.Name
     ) throws(SinkFailure) -> TargetCatalog? {
         try forTable(table) { () throws(PostgresError) in try TargetCatalog.read(name, connection) }
+    }
+
+    /// Recorded, but somebody dropped it. A new one would have the rows of later changes only.
+    private func gone(_ table: SinkTable, _ name: TargetNameFormat.Name) -> SinkFailure {
+        .table(
+            TableRefusal(
+                table, "\(name.description) is gone from the target; " + SinkTable.copyAgain, position: place.text))
     }
 
     private func missing(_ table: SinkTable, _ name: TargetNameFormat.Name) -> SinkFailure {
@@ -88,6 +96,7 @@ extension ChangeApplier {
         var owedKeys = record?.owedKeys ?? []
         if options.createsTables { try createTypes(table, name) }
         if existing == nil {
+            if let record, record.logID == ledgerLogID { throw gone(table, record.target) }
             guard options.createsTables else { throw missing(table, name) }
             try create(table, name)
             isSole = true

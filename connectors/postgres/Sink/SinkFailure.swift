@@ -24,7 +24,7 @@ enum SinkFailure: Error {
 
     var connectorError: ConnectorError {
         switch self {
-        case .server(let error): error.connectorError
+        case .server(let error): error.bookkeepingFailure ?? error.connectorError
         case .table(let refusal):
             ConnectorError(
                 .data, code: "refused_by_server", "\(refusal.tableName): \(refusal.message)",
@@ -58,6 +58,7 @@ struct TableRefusal: Sendable {
         message =
             "cannot \(error.operation): \(error.message)" + (detail.map { " (\($0))" } ?? "")
             + (error.column.map { ", column \($0)" } ?? "") + (error.hint.map { "; \($0)" } ?? "")
+        if error.sqlState == "42P01" { message += "; " + SinkTable.copyAgain }
         if error.sqlState == "42501" {
             message +=
                 "; let the sink's role own the table, or GRANT it what is missing (CREATE ON SCHEMA for new tables)"
@@ -76,6 +77,15 @@ struct TableRefusal: Sendable {
 }
 
 extension PostgresError {
+    /// Somebody dropped the schema `millrace`, or a table of it: the next start makes them again and finds no cursor.
+    fileprivate var bookkeepingFailure: ConnectorError? {
+        guard sqlState == "42P01" || sqlState == "3F000", message.contains("millrace") else { return nil }
+        return ConnectorError(
+            .transient, code: "bookkeeping_missing",
+            "the sink's own tables in the target are gone (\(message)): it begins again at the start of the change log",
+            foreignCode: sqlState)
+    }
+
     /// Whether the target refuses this of one table and will refuse it again: bad values, violated constraints, missing
     /// objects, limits of the server, what a trigger raised.
     var isRefusal: Bool {

@@ -2,6 +2,11 @@ internal import MillraceCore
 
 /// What the sink knows of one relation of the log.
 final class SinkTable {
+    /// The way out for a table of the target that is gone, rows and all.
+    static let copyAgain =
+        "if the table was dropped, its rows are missing: to copy them again, delete the sink's offsets while it is stopped "
+        + "(DELETE /connectors/{name}/offsets)"
+
     let id: RelationID
     /// The definition that the coming changes have.
     var relation: Relation

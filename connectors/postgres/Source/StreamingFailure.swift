@@ -22,7 +22,9 @@ extension PostgresError {
                 hint: "a new slot would begin behind a gap, so the tables must be loaded again: " + Slot.reload,
                 foreignCode: sqlState)
         }
-        if sqlState == "55000" && Self.slotIsLost(message + (detail ?? "")) {
+        // The second: a slot that was copied to a standby whose WAL does not reach back so far.
+        let isLost = sqlState == "55000" && Self.slotIsLost(message + (detail ?? ""))
+        if isLost || sqlState == "58P01" && message.contains("has already been removed") {
             return ConnectorError(
                 .consistency, code: "slot_lost",
                 "the replication slot \(options.slotName) can no longer be used: \(message)"
