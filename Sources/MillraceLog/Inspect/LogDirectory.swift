@@ -14,11 +14,15 @@ enum LogDirectory {
         return names.filter { SegmentHeader.firstOffset(ofName: $0) != nil }.sorted()
     }
 
-    /// Whether a segment that was there when the directory was listed is gone: retention of a running server removes the
-    /// oldest ones.
-    static func isRemoved(_ error: LogError) -> Bool {
-        guard case .io("open", _, ENOENT) = error else { return false }
-        return true
+    /// Whether `name`, which was there when the directory was listed and could not be opened, was removed with all that
+    /// was before it: by the retention of a running server.
+    static func isRemoved<Storage: LogStorage>(
+        _ name: String, _ error: LogError, _ directory: String, _ storage: Storage
+    ) throws(LogError) -> Bool {
+        guard case .io("open", _, ENOENT) = error, let oldest = try segments(directory, storage).first else {
+            return false
+        }
+        return oldest > name
     }
 }
 

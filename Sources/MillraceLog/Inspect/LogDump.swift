@@ -38,7 +38,7 @@ package struct LogDump<Storage: LogStorage> {
             do {
                 try dump.segment(name)
             } catch {
-                if LogDirectory.isRemoved(error) { continue }
+                if try LogDirectory.isRemoved(name, error, directory, storage) { continue }
                 guard case .corrupt = error else { throw error }
                 line("  ! \(error.description)")
             }

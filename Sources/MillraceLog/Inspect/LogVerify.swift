@@ -44,9 +44,11 @@ package struct LogVerify<Storage: LogStorage> {
             do {
                 try verify.segment(name, isNewest: name == names.last)
             } catch {
-                if verify.report.segments == 0 && LogDirectory.isRemoved(error) { continue }
-                guard case .corrupt(let path, let offset, let reason) = error else { throw error }
-                verify.finding(path, offset, reason)
+                if case .corrupt(let path, let offset, let reason) = error {
+                    verify.finding(path, offset, reason)
+                } else if try !LogDirectory.isRemoved(name, error, directory, storage) {
+                    throw error
+                }
                 // Whatever follows cannot be held against what has not been read.
                 verify.expectedOffset = nil
                 verify.tail.open = nil
