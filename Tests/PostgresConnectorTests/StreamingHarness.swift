@@ -17,10 +17,12 @@ final class RunningSource: Sendable {
         case failed(ConnectorError)
     }
 
-    init(_ config: ConnectorConfig, into log: MemoryLog) throws {
+    /// `heard` gets what the source says in its log.
+    init(_ config: ConnectorConfig, into log: MemoryLog, heard: Monitor<[String]>? = nil) throws {
         self.log = log
         var logger = Logger(label: "source")
-        logger.logLevel = .error
+        if let heard { logger.handler = CollectingLogHandler(messages: heard) }
+        logger.logLevel = heard == nil ? .error : .debug
         let context = TaskContext(connectorName: "test", taskID: 0, logger: logger)
         let source = PostgresSource(try SourceOptions(config), context)
         self.source = source
@@ -131,5 +133,26 @@ struct StreamingDatabase {
         LSN(
             try server.query(
                 "select confirmed_flush_lsn from pg_replication_slots where slot_name = 'slot_\(name)'"))
+    }
+}
+
+/// Keeps what is logged, with its metadata.
+struct CollectingLogHandler: LogHandler {
+    let messages: Monitor<[String]>
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.debug
+
+    init(messages: Monitor<[String]>) {
+        self.messages = messages
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let details = (event.metadata ?? [:]).map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " ")
+        messages.update { $0.append("\(event.message) \(details)") }
     }
 }

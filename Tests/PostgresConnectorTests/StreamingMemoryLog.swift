@@ -20,6 +20,8 @@ final class MemoryLog: SourceOutput {
         var isBusy = false
         /// Becomes busy when it has got a state of the source.
         var isBusyBehindState = false
+        /// Becomes busy when it has got so many transactions.
+        var busyBehindCommits: Int?
         var spools = 0
         var largestSpool: UInt64 = 0
         var parts = 0
@@ -143,6 +145,7 @@ extension MemoryLog.State {
                         info.flags.contains(.snapshot) || commits.last.map { $0.commitLSN < info.commitLSN } ?? true,
                         "a transaction came twice")
                     commits.append(info)
+                    if commits.count == busyBehindCommits { isBusy = true }
                     lastOrdinal = UInt64(bigEndian: body.loadUnaligned(as: UInt64.self))
                     durableLSN = max(durableLSN, info.endLSN)
                     open = nil

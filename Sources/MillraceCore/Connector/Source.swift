@@ -115,6 +115,8 @@ package struct SourceStatus: Sendable {
     package enum Phase: String, Sendable {
         case starting
         case snapshot
+        /// A large backlog is drained, in another way than it is streamed.
+        case catchingUp = "catching_up"
         case streaming
         case reconnecting
         case finished

@@ -61,7 +61,7 @@ final class SourceTask: Sendable {
         if let trouble = host.trouble, snapshot.phase == .running { snapshot.error = trouble }
         if snapshot.phase == .running, let status = state.read({ $0.source })?.status() {
             switch status.phase {
-            case .snapshot, .streaming, .finished: if host.trouble == nil { snapshot.error = nil }
+            case .snapshot, .catchingUp, .streaming, .finished: if host.trouble == nil { snapshot.error = nil }
             case .reconnecting: snapshot.error = status.lastError ?? snapshot.error
             case .starting: break
             }

@@ -52,6 +52,7 @@ struct SourceRun: ~Copyable {
     var hasEnsuredPublication = false
     /// `snapshot.mode=always` loads once per start, not at every reconnect.
     var hasLoaded = false
+    var catchUpLimits: CatchUpLimits
     private var backoff = Backoff()
     private var slotRetries = 0
 
@@ -62,6 +63,7 @@ struct SourceRun: ~Copyable {
         board = source.board
         self.output = output
         feed = ReplicationFeed(output: output, control: source.control, board: source.board)
+        catchUpLimits = CatchUpLimits(source.options.catchUp)
         let recovered = output.recovered
         let state = try SourceState.decode(recovered.sourceState)
         guard state != nil || recovered.lastCommitLSN == nil else {
@@ -77,7 +79,8 @@ struct SourceRun: ~Copyable {
     mutating func untilStopped() throws(ConnectorError) {
         while !control.isStopped {
             do {
-                try cycle()
+                // As long as streaming ends because so much waits that it is better drained in another way.
+                while try cycle() == .fellBehind {}
                 return
             } catch {
                 guard error.kind == .transient else { throw error }
@@ -103,8 +106,8 @@ struct SourceRun: ~Copyable {
         guard control.pause(for: pause) else { throw .stopped }
     }
 
-    /// From a connect to its end. Returns at a stop, or when there is nothing more to do.
-    private mutating func cycle() throws(ConnectorError) {
+    /// From a connect to its end, which is a stop as a rule, or that there is nothing more to do.
+    private mutating func cycle() throws(ConnectorError) -> StreamingSession.End {
         if position.state == nil { board.update { $0.phase = .starting } }
         let replication = try connectReplication()
         let system = try postgres { () throws(PostgresError) in try replication.identifySystem() }
@@ -120,32 +123,37 @@ struct SourceRun: ~Copyable {
         switch plan {
         case .nothing:
             board.update { $0.phase = .finished }
+            return .stopped
         case .resume(let from):
             try ensurePublication(catalog)
             try keepTimeline(system)
-            try stream(replication, from: from)
+            return try stream(replication, from: from)
         case .streamOnly(let from):
             try ensurePublication(catalog)
             let start = try beginStreamOnly(from: from, system)
-            try stream(replication, from: start)
+            return try stream(replication, from: start)
         case .load(let loadSlot, let dropsSlot):
             guard control.pause(for: options.snapshotDelay) else { throw .stopped }
             try ensurePublication(catalog)
             let start = try load(loadSlot, dropsSlot: dropsSlot, system, catalog)
             guard loadSlot != .none else {
                 board.update { $0.phase = .finished }
-                return
+                return .stopped
             }
             guard control.pause(for: options.streamingDelay) else { throw .stopped }
             // The load may have taken hours: a fresh connection, for which nobody has counted idle time.
-            try stream(try connectReplication(), from: start)
+            return try stream(try connectReplication(), from: start)
         }
     }
 
     // MARK: Streaming
 
-    private mutating func stream(_ replication: ReplicationConnection, from start: LSN) throws(ConnectorError) {
-        guard let state = position.state else { return }
+    private mutating func stream(
+        _ replication: ReplicationConnection, from begin: LSN
+    ) throws(ConnectorError) -> StreamingSession.End {
+        let start = try catchUp(replication, from: begin)
+        let serverEnd = try postgres { () throws(PostgresError) in try replication.identifySystem().flushLSN }
+        guard let state = position.state else { return .stopped }
         let timeout = try postgres { () throws(PostgresError) in try replication.senderTimeout() }
         let interval = timeout.map { min(options.statusUpdateInterval, $0 / 3) } ?? options.statusUpdateInterval
         do {
@@ -155,7 +163,8 @@ struct SourceRun: ~Copyable {
         }
         slotRetries = 0
         let link = ReplicationLink(
-            replication, StandbyFeedback(
+            replication,
+            StandbyFeedback(
                 interval: interval, receiveTimeout: options.receiveTimeout, start: start, now: monotonicNanoseconds()))
         feed.link = link
         defer { feed.link = nil }
@@ -167,37 +176,47 @@ struct SourceRun: ~Copyable {
         let describer = RelationDescriber(options, didConnect: { [control] in control.watch($0) })
         var session = StreamingSession(
             options: options, link: link, output: output, control: control, board: board,
-            assembler: TransactionAssembler(
-                feed: feed, lastCommitLSN: lastCommitLSN, table: table, counts: counts,
-                messagePrefixes: options.messagePrefixes, skipped: options.skippedOperations,
-                describe: { (message, previous) throws(ConnectorError) in
-                    try describer.describe(message, previous: previous)
-                }), state: state)
+            backlog: makeBacklog(start, serverEnd: max(serverEnd, start)),
+            assembler: makeAssembler { (message, previous) throws(ConnectorError) in
+                try describer.describe(message, previous: previous)
+            }, state: state)
+        let end: StreamingSession.End
         do {
-            try session.run()
+            end = try session.run()
         } catch {
             if session.hasReceived { backoff = Backoff() }
-            try keep(&session)
+            let state = session.state
+            try keep(&session.assembler, state)
             throw error
         }
         try session.close()
-        try keep(&session)
-        if options.slotDropOnStop { try dropSlotOnStop() }
+        let last = session.state
+        try keep(&session.assembler, last)
+        if end == .stopped && options.slotDropOnStop { try dropSlotOnStop() }
+        return end
+    }
+
+    func makeAssembler(
+        _ describe: @escaping (PgOutputRelation, CapturedRelation?) throws(ConnectorError) -> CapturedRelation
+    ) -> TransactionAssembler {
+        TransactionAssembler(
+            feed: feed, lastCommitLSN: lastCommitLSN, table: table, counts: counts,
+            messagePrefixes: options.messagePrefixes, skipped: options.skippedOperations, describe: describe)
     }
 
     /// After the end of a session, good or bad: forgets what the server will send again, and goes on behind what is
     /// durable.
-    private mutating func keep(_ session: inout StreamingSession) throws(ConnectorError) {
-        try session.assembler.rollBack()
-        table = session.assembler.table
-        counts = session.assembler.counts
+    mutating func keep(_ assembler: inout TransactionAssembler, _ state: SourceState) throws(ConnectorError) {
+        try assembler.rollBack()
+        table = assembler.table
+        counts = assembler.counts
         board.set(counts)
         while !(try output.waitUntilDrained(timeout: .seconds(1))) {
             // A stop does not wait for a stuck disk: nothing that is not durable was acknowledged.
             if control.isStopped { break }
         }
-        lastCommitLSN = session.assembler.lastCommitLSN
-        position.state = session.state
+        lastCommitLSN = assembler.lastCommitLSN
+        position.state = state
         position.logEndLSN = max(output.durableLSN, position.logEndLSN ?? .zero)
     }
 

@@ -146,14 +146,22 @@ final class ReplicationConnection {
     }
 
     static func startCommand(slot: String, publication: String, from start: LSN, serverVersion: Int) -> String {
+        let options = pluginOptions(publication: publication, serverVersion: serverVersion)
+            .map { "\($0.name) \(literal($0.value))" }.joined(separator: ", ")
+        return "START_REPLICATION SLOT \(Quoting.identifier(slot)) LOGICAL \(start) (\(options))"
+    }
+
+    /// Options of pgoutput, the same for every way to read it.
+    static func pluginOptions(publication: String, serverVersion: Int) -> [(name: String, value: String)] {
         // Protocol 2 brought streaming of transactions in progress (14), 3 two-phase commit (15), 4 parallel apply (16).
         let version = serverVersion >= 160_000 ? 4 : serverVersion >= 150_000 ? 3 : serverVersion >= 140_000 ? 2 : 1
         // publication_names is a list of SQL identifiers inside a string.
-        let names = literal(Quoting.identifier(publication))
-        var sql = "START_REPLICATION SLOT \(Quoting.identifier(slot)) LOGICAL \(start) ("
-        sql += "proto_version '\(version)', publication_names \(names)"
-        if version >= 2 { sql += ", messages 'true', streaming 'on'" }
-        return sql + ")"
+        var options = [
+            (name: "proto_version", value: "\(version)"),
+            (name: "publication_names", value: Quoting.identifier(publication)),
+        ]
+        if version >= 2 { options += [(name: "messages", value: "true"), (name: "streaming", value: "on")] }
+        return options
     }
 
     /// A string in the replication grammar, which knows no backslash (repl_scanner.l).

@@ -34,6 +34,10 @@ final class ReplicationFeed: LogFeeding {
     /// Nil while there is no connection.
     var link: ReplicationLink?
 
+    /// How long rows that a call has decoded may wait for the log. The server holds a snapshot for them, which keeps
+    /// vacuum from its work; what the walsender has to send waits as WAL only.
+    static let patienceWithCalls: UInt64 = 30_000_000_000
+
     /// How long to wait for the log between two looks at what is due.
     private static let patience = Duration.milliseconds(100)
 
@@ -46,7 +50,8 @@ final class ReplicationFeed: LogFeeding {
     func makeBuffer() -> RecordBuffer { output.makeBuffer() }
 
     func submit(_ buffer: RecordBuffer) throws(ConnectorError) {
-        while !(try output.submit(buffer, timeout: Self.patience)) { try whileBusy() }
+        let begun = monotonicNanoseconds()
+        while !(try output.submit(buffer, timeout: Self.patience)) { try whileBusy(since: begun) }
     }
 
     func offer(_ buffer: RecordBuffer) throws(ConnectorError) -> Bool {
@@ -58,21 +63,31 @@ final class ReplicationFeed: LogFeeding {
     }
 
     func submit(_ spool: any TransactionSpool, _ info: TransactionInfo) throws(ConnectorError) {
-        while !(try output.submit(spool, info, timeout: Self.patience)) { try whileBusy() }
+        let begun = monotonicNanoseconds()
+        while !(try output.submit(spool, info, timeout: Self.patience)) { try whileBusy(since: begun) }
     }
 
     func rollBackOpenTransaction() throws(ConnectorError) {
         try output.rollBackOpenTransaction()
     }
 
-    private func whileBusy() throws(ConnectorError) {
+    private func whileBusy(since begun: UInt64) throws(ConnectorError) {
         if control.isStopped { throw .stopped }
-        guard let link else { return }
         let now = monotonicNanoseconds()
+        guard let link else {
+            if now &- begun >= Self.patienceWithCalls { throw .logBusy }
+            return
+        }
         // We do not listen meanwhile: silence is ours, not the server's.
         link.feedback.didHear(now)
         link.feedback.didBecomeDurable(output.durableLSN)
         try link.answer(now)
         board.update { $0.acknowledgedLSN = link.feedback.acknowledged }
     }
+}
+
+extension ConnectorError {
+    /// Rows of a call have waited for the log for too long; the stream is the better place to wait.
+    static let logBusy = ConnectorError(
+        .transient, code: "log_busy", "the change log takes nothing at present, so that no more is asked of the source")
 }

@@ -17,6 +17,7 @@ struct ConfigValues {
 
     func bool(_ name: String) -> Bool { config.bool(name, definition) }
     func int(_ name: String) -> Int? { config.int(name, definition) }
+    func long(_ name: String) -> Int64? { text(name).flatMap { Int64($0) } }
 
     func duration(_ name: String) -> Duration? {
         config.milliseconds(name, definition).map { max($0, .zero) }

@@ -5,6 +5,9 @@ package struct SourceOptions: Sendable {
     package let connection: ConnectionParameters
     package let databaseName: String
     package let topicPrefix: String
+    private let topicDelimiter: String
+    /// Whether topics name the schema: not under `DefaultTopicNamingStrategy`.
+    private let topicsNameSchema: Bool
 
     package let slotName: String
     package let slotDropOnStop: Bool
@@ -36,6 +39,7 @@ package struct SourceOptions: Sendable {
     package let snapshotDelay: Duration
     package let streamingDelay: Duration
 
+    package let catchUp: CatchUpOptions
     package let statusUpdateInterval: Duration
     /// A stream that is silent for so long, although it was asked for a sign of life, is given up.
     package let receiveTimeout: Duration
@@ -53,6 +57,8 @@ package struct SourceOptions: Sendable {
         connection = Self.connection(values)
         databaseName = values.text("database.dbname") ?? ""
         topicPrefix = values.text("topic.prefix") ?? ""
+        topicDelimiter = values.config["topic.delimiter"] ?? "."
+        topicsNameSchema = values.text("topic.naming.strategy")?.hasSuffix(".DefaultTopicNamingStrategy") != true
 
         slotName = values.text("slot.name") ?? "debezium"
         slotDropOnStop = values.bool("slot.drop.on.stop")
@@ -79,6 +85,10 @@ package struct SourceOptions: Sendable {
         snapshotDelay = values.duration("snapshot.delay.ms") ?? .zero
         streamingDelay = values.duration("streaming.delay.ms") ?? .zero
 
+        catchUp = CatchUpOptions(
+            thresholdBytes: UInt64(max(values.long("catchup.threshold.bytes") ?? 64 << 20, 1)),
+            temporaryBytes: UInt64(max(values.long("catchup.temp.bytes") ?? 512 << 20, 0)),
+            sessions: min(max(values.int("catchup.max.threads") ?? 2, 0), 8))
         statusUpdateInterval = values.duration("status.update.interval.ms") ?? .seconds(10)
         receiveTimeout = max(values.duration("receive.timeout.ms") ?? .seconds(120), .seconds(1))
         heartbeatInterval = values.duration("heartbeat.interval.ms") ?? .zero
@@ -88,9 +98,11 @@ package struct SourceOptions: Sendable {
         refusesMoreTables = values.text("guardrail.collections.limit.action")?.lowercased() == "fail"
     }
 
-    /// The topic of a table: `<topic.prefix>.<schema>.<table>`, with what Kafka does not allow in topics made `_`.
+    /// The topic of a table: `<topic.prefix>.<schema>.<table>`, with `topic.delimiter` between the parts, and what Kafka
+    /// does not allow in topics made `_`.
     package func topic(of name: TableName) -> String {
-        let text = "\(topicPrefix).\(name.qualified)"
+        let parts = topicsNameSchema ? [topicPrefix, name.schema, name.table] : [topicPrefix, name.table]
+        let text = parts.joined(separator: topicDelimiter)
         let isAllowed = { (character: Unicode.Scalar) in
             switch character {
             case "a"..."z", "A"..."Z", "0"..."9", ".", "_", "-": true

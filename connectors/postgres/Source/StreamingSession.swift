@@ -15,6 +15,7 @@ struct StreamingSession: ~Copyable {
     let board: SourceStatusBoard
     let interval: UInt64
     var assembler: TransactionAssembler
+    var backlog: StreamingBacklog
     /// What was last stored of the source; its `confirmedLSN` is what idle WAL may be acknowledged to.
     var state: SourceState
 
@@ -44,9 +45,15 @@ struct StreamingSession: ~Copyable {
     /// With so many messages in one go, they have collected already.
     private static let coalescedMessages = 128
 
+    /// Why `run` returned.
+    enum End {
+        case stopped
+        case fellBehind
+    }
+
     init(
         options: SourceOptions, link: ReplicationLink, output: any SourceOutput, control: SourceControl,
-        board: SourceStatusBoard,
+        board: SourceStatusBoard, backlog: StreamingBacklog,
         assembler: consuming TransactionAssembler, state: SourceState
     ) {
         self.options = options
@@ -54,15 +61,18 @@ struct StreamingSession: ~Copyable {
         self.output = output
         self.control = control
         self.board = board
+        self.backlog = backlog
         interval = link.feedback.interval
         self.assembler = assembler
         self.state = state
     }
 
-    /// Receives until `stop` (returns) or until something breaks (throws).
-    mutating func run() throws(ConnectorError) {
+    /// Receives until `stop`, or until so much waits that it is better drained in another way (returns), or until
+    /// something breaks (throws).
+    mutating func run() throws(ConnectorError) -> End {
         lastProgress = monotonicNanoseconds()
         while !control.isStopped {
+            if backlog.isLarge && assembler.isBetweenTransactions { return .fellBehind }
             let count = try receiveAll()
             let now = monotonicNanoseconds()
             if count > 0 {
@@ -81,6 +91,7 @@ struct StreamingSession: ~Copyable {
                 try wait(now)
             }
         }
+        return .stopped
     }
 
     // MARK: Receiving
@@ -165,6 +176,8 @@ struct StreamingSession: ~Copyable {
 
     mutating func publish(_ now: UInt64) {
         lastPublished = now
+        backlog.note(received: link.feedback.received, now)
+        link.feedback.didReceive(serverEnd: backlog.serverEnd)
         let feedback = link.feedback
         board.set(assembler.counts)
         board.update { status in

@@ -355,10 +355,7 @@ struct TransactionAssembler: ~Copyable {
 
     /// The connection is lost: forgets everything that the server will send again.
     mutating func rollBack() throws(ConnectorError) {
-        for stream in streams.values { stream.spool.discard() }
-        streams.removeAll()
-        stream = nil
-        streamBuffer.removeAll()
+        _ = discardStreams()
         if hasSubmittedPart { try feed.rollBackOpenTransaction() }
         hasSubmittedPart = false
         open = nil

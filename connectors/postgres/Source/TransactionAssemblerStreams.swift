@@ -121,6 +121,20 @@ extension TransactionAssembler {
         for id in aborted.relations.keys { aborted.relations[id]?.isLogged = false }
     }
 
+    /// The messages end here, and those of transactions that have not ended come again. Returns how many bytes they had.
+    mutating func discardStreams() -> UInt64 {
+        var bytes: UInt64 = 0
+        for stream in streams.values {
+            bytes &+= stream.spool.byteCount
+            stream.spool.discard()
+        }
+        streams.removeAll()
+        stream = nil
+        streamBuffer.removeAll()
+        route = .none
+        return bytes
+    }
+
     mutating func streamCommit(_ xid: UInt32, _ message: PgOutputCommit) throws {
         guard stream == nil, open == nil else { throw MalformedRecord("stream commit inside a transaction") }
         guard let committing = streams.removeValue(forKey: xid) else {
