@@ -7,12 +7,14 @@ load    the full load of one table: Millrace, and COPY TO STDOUT | COPY FROM STD
         Millrace's connections, in turn
 latency transactions at a steady rate: from the commit on the source until a poller sees the row in the target; Millrace
         and native logical replication, in turn
-source  draining the same backlog: Millrace into its change log, and pg_recvlogical into /dev/null, in turn
+source  draining the same backlog: Millrace into its change log (catching up, and through the walsender only), and
+        pg_recvlogical into /dev/null, in turn; over TCP and over a Unix socket
+growth  as source, with 1, 100 and 5,000 tables and with transactions of 1, 1,000 and all rows; and 1 and 20 sinks on one log
 kafka   the same backlog as JSON events: Millrace into a mock Kafka, and Debezium's engine into a counter, in turn
 
 Environment: ROWS (inserts of the backlog; half as many updates), TX_ROWS (inserts per transaction), LOAD_ROWS, RUNS, LOAD_RUNS,
 CONNECTIONS (of the full load), RATE (transactions per second), SECONDS (of one latency run), LATENCY_RUNS,
-ONLY (comma-separated: stream, load, latency, source, kafka), BENCH_DIR (where the clusters live), BENCH_PORT (the first of three).
+GROWTH_ROWS, GROWTH_RUNS, ONLY (comma-separated: stream, load, latency, source, growth, kafka), BENCH_DIR (where the clusters live), BENCH_PORT (the first of three).
 """
 
 import argparse
@@ -29,6 +31,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+import growth
 import kafka
 import latency
 from servers import CLIENT_ENVIRONMENT, PG_BIN, Cluster, Failure, Millrace
@@ -46,7 +49,7 @@ ROW = """
 DIGEST = "select count(*), sum(hashtextextended(payments::text, 0)::numeric) from payments"
 
 
-PARTS = {"stream", "load", "latency", "source", "kafka"}
+PARTS = {"stream", "load", "latency", "source", "growth", "kafka"}
 
 
 def say(text):
@@ -219,12 +222,13 @@ class Bench:
 
     # ---- source ------------------------------------------------------------------------------------------------------
 
-    def source_millrace(self):
+    def source_millrace(self, host, **more):
         self.slot_at_the_beginning("millrace")
         with self.millrace() as server:
             with self.measured() as usage:
                 begun = time.monotonic()
-                server.create("source", self.source_config("stream", "millrace", **{"snapshot.mode": "no_data"}))
+                server.create("source", self.source_config(
+                    "stream", "millrace", **{"snapshot.mode": "no_data", "database.hostname": host, **more}))
                 self.source.wait_until(
                     "(select confirmed_flush_lsn from pg_replication_slots where slot_name = 'millrace') >= "
                     f"'{self.end}'::pg_lsn", "postgres", 600, server.check)
@@ -233,17 +237,28 @@ class Bench:
         self.drop_slot("millrace")
         return seconds, usage
 
-    def source_recvlogical(self):
+    def source_recvlogical(self, host):
         self.slot_at_the_beginning("recv")
         with self.measured() as usage:
             begun = time.monotonic()
             subprocess.run(
-                [PG_BIN + "/pg_recvlogical", "-p", str(self.source.port), "-d", "stream", "-S", "recv", "--start",
-                 "-f", "/dev/null", "--endpos", self.end, "-o", "proto_version=1", "-o", "publication_names=bench"],
-                check=True, env=CLIENT_ENVIRONMENT)
+                [PG_BIN + "/pg_recvlogical", "-h", host, "-p", str(self.source.port), "-d", "stream", "-S", "recv",
+                 "--start", "-f", "/dev/null", "--endpos", self.end, "-o", "proto_version=1",
+                 "-o", "publication_names=bench"], check=True, env=CLIENT_ENVIRONMENT)
             seconds = time.monotonic() - begun
         self.drop_slot("recv")
         return seconds, usage
+
+    def source_lines(self):
+        lines = []
+        for name, host in ("TCP", "127.0.0.1"), ("a Unix socket", self.source.folder):
+            results = alternate(f"source over {name}", self.runs, [
+                ("Millrace, into the change log", lambda: self.source_millrace(host)),
+                ("Millrace, streaming only", lambda: self.source_millrace(host, **{"catchup.max.threads": "0"})),
+                ("pg_recvlogical, to /dev/null", lambda: self.source_recvlogical(host))])
+            lines += table_lines(
+                f"Source only, over {name}: the same backlog, {self.runs} runs each", "changes", self.changes, results)
+        return lines
 
     # ---- load --------------------------------------------------------------------------------------------------------
 
@@ -451,11 +466,7 @@ def main():
                 f"Streaming into a target: backlog of {bench.rows:,} inserts and {bench.rows // 2:,} updates, "
                 f"{bench.runs} runs each", "changes", bench.changes, results)
         if "source" in only:
-            results = alternate("source", bench.runs, [
-                ("Millrace, into the change log", bench.source_millrace),
-                ("pg_recvlogical, to /dev/null", bench.source_recvlogical)])
-            lines += table_lines(
-                f"Source only: the same backlog, {bench.runs} runs each", "changes", bench.changes, results)
+            lines += bench.source_lines()
         if "kafka" in only:
             results = alternate("kafka", bench.runs, kafka.contenders(bench, root, say))
             lines += table_lines(
@@ -470,6 +481,8 @@ def main():
             lines += table_lines(
                 f"Full load: {bench.load_rows:,} rows with a primary key, {bench.connections} connections, "
                 f"{bench.load_runs} runs each", "rows", bench.load_rows, results)
+        if "growth" in only:
+            lines += growth.Growth(bench, say, table_lines, alternate).lines()
         if "latency" in only:
             bench.make_latency()
             lines += measure_latency(bench)

@@ -53,7 +53,7 @@ class Cluster:
     """fsync and synchronous_commit are on: what is measured is what one would run."""
 
     SETTINGS = {
-        "listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''", "wal_level": "logical",
+        "listen_addresses": "'127.0.0.1'", "wal_level": "logical",
         "shared_buffers": "'1GB'", "max_wal_size": "'16GB'", "checkpoint_timeout": "'30min'", "autovacuum": "off",
         # A subscription would wait up to five seconds before it starts.
         "wal_retrieve_retry_interval": "'50ms'",
@@ -71,7 +71,8 @@ class Cluster:
             as_owner([PG_BIN + "/initdb", "-D", self.folder, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                       "--locale=C.UTF-8"]), check=True, stdout=subprocess.DEVNULL)
         with open(os.path.join(self.folder, "postgresql.conf"), "a") as file:
-            for key, value in {**self.SETTINGS, **(settings or {}), "port": self.port}.items():
+            own = {"port": self.port, "unix_socket_directories": f"'{self.folder}'"}
+            for key, value in {**self.SETTINGS, **(settings or {}), **own}.items():
                 file.write(f"{key} = {value}\n")
         self.start()
 
