@@ -4,7 +4,7 @@ SWIFT ?= swift
 # Folders with Swift code, for the formatter.
 SWIFT_PATHS := Package.swift Sources connectors migrations Tests
 
-.PHONY: help setup build release demo demo-stop test check format bench soak crash sim clean
+.PHONY: help setup build release demo demo-stop test check format bench soak crash sanitize sim clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -50,6 +50,9 @@ sim: setup ## Simulate source, log, runtime and sinks with faults for SECONDS=60
 crash: setup release ## Kill the server, and make calls fail, at every n-th system call; SECONDS= (a sample), ONLY=, JOBS=
 	@python3 faults/crash.py --millrace "$$($(SWIFT) build -c release --show-bin-path)/millrace" \
 		--seconds "$(or $(SECONDS),0)" --only "$(ONLY)" --jobs "$(or $(JOBS),2)"
+
+sanitize: setup ## Unit tests and fuzzers under the address and the thread sanitizer; KIND=address or thread
+	@SWIFT="$(SWIFT)" KIND="$(KIND)" scripts/sanitize.sh
 
 clean: ## Remove what was built
 	rm -rf .build bench-results

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # Without these nothing builds or runs.
-required=(libpq-dev libssl-dev libsqlite3-dev librdkafka-dev pkg-config postgresql postgresql-client curl python3 strace)
+required=(libpq-dev libssl-dev libsqlite3-dev librdkafka-dev pkg-config postgresql postgresql-client curl python3 python3-venv strace)
 # For connectors to come (Iceberg); their absence stops nothing today.
 later=(libssl-dev libzstd-dev)
 
@@ -15,6 +15,7 @@ installed() {
     case $1 in
     pkg-config) command -v pkg-config >/dev/null || command -v pkgconf >/dev/null ;;
     curl | python3 | strace) command -v "$1" >/dev/null ;;
+    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
     postgresql-client) command -v psql >/dev/null ;;
     *) return 1 ;;
@@ -85,4 +86,18 @@ read -r major minor <<<"${version:-0 0}"
 if ((major < 6 || (major == 6 && minor < 2))); then
     say "Swift ${version/ /.} is too old: 6.2 or later is needed (https://www.swift.org/install/linux/)"
     exit 1
+fi
+
+# Foreign readers for the tests, in an environment of their own.
+root=$(cd "$(dirname "$0")/.." && pwd)
+environment=$root/.venv-test
+requirements=$root/Tests/ConverterTests/requirements.txt
+if ! cmp -s "$requirements" "$environment/requirements.txt"; then
+    say "installing Python packages for tests into .venv-test"
+    rm -rf "$environment"
+    if ! python3 -m venv "$environment" || ! "$environment/bin/pip" install -q --disable-pip-version-check -r "$requirements"; then
+        say "the tests of converters need what $requirements names; the message stands above"
+        exit 1
+    fi
+    cp "$requirements" "$environment/requirements.txt"
 fi
