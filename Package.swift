@@ -16,14 +16,20 @@ let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hum
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+
 let package = Package(
     name: "millrace",
     products: [.executable(name: "millrace", targets: ["millrace"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
     ],
     targets: [
         // The engine: names no foreign system.
@@ -61,6 +67,11 @@ let package = Package(
             name: "Envelope", dependencies: ["MillraceCore", "CLibCrypto"], path: "connectors/envelope",
             swiftSettings: settings),
         .target(
+            name: "SchemaRegistry",
+            dependencies: ["MillraceCore", "Envelope", asyncHTTPClient, nioCore, nioHTTP1],
+            path: "connectors/registry",
+            swiftSettings: settings),
+        .target(
             name: "FileConnector",
             dependencies: ["MillraceCore", "Envelope", logging],
             path: "connectors/files",
@@ -70,7 +81,7 @@ let package = Package(
             name: "CRDKafka", path: "Sources/CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .target(
             name: "KafkaConnector",
-            dependencies: ["MillraceCore", "Envelope", "CRDKafka", logging],
+            dependencies: ["MillraceCore", "Envelope", "SchemaRegistry", "CRDKafka", logging],
             path: "connectors/kafka",
             exclude: ["README.md", "sink.example.json"],
             swiftSettings: settings),
@@ -125,6 +136,9 @@ let package = Package(
         .testTarget(
             name: "EnvelopeTests", dependencies: ["MillraceCore", "Envelope", "MillraceTesting"],
             swiftSettings: settings),
+        .testTarget(
+            name: "ConverterTests", dependencies: ["MillraceCore", "Envelope", "SchemaRegistry"],
+            exclude: ["Support", "requirements.txt"], swiftSettings: settings),
         .testTarget(
             name: "FileConnectorTests",
             dependencies: ["MillraceCore", "Envelope", "FileConnector", "MillraceTesting", logging],

@@ -26,8 +26,15 @@ struct ImportTests {
         ("connectors/envelope", ["MillraceCore", "CLibCrypto", "Foundation", "FoundationEssentials"]),
         ("connectors/files", ["MillraceCore", "Envelope", "Logging", "Foundation", "FoundationEssentials"]),
         (
+            "connectors/registry",
+            [
+                "MillraceCore", "Envelope", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "Foundation",
+                "FoundationEssentials",
+            ]
+        ),
+        (
             "connectors/kafka",
-            ["MillraceCore", "Envelope", "CRDKafka", "Logging", "Foundation", "FoundationEssentials"]
+            ["MillraceCore", "Envelope", "SchemaRegistry", "CRDKafka", "Logging", "Foundation", "FoundationEssentials"]
         ),
         ("migrations", []),
         ("Sources/MillraceTesting", ["MillraceCore", "MillraceLog", "Logging", "Testing", "Foundation"]),
@@ -37,6 +44,7 @@ struct ImportTests {
     private static let owners = [
         "GRDB": "Sources/MillraceCatalog", "CLibPQ": "connectors/postgres", "CChecksum": "Sources/MillraceLog",
         "CRDKafka": "connectors/kafka", "CLibCrypto": "connectors/envelope",
+        "AsyncHTTPClient": "connectors/registry",
     ]
 
     @Test

@@ -4,7 +4,11 @@ extension EnvelopeOptions {
     /// Properties that would change the form of events and that this version does not carry out. To leave them out in
     /// silence would put unmasked or differently shaped data into a sink, so that they are errors.
     package static func refusals(_ config: ConnectorConfig) -> [ConfigFinding] {
-        refusals(config, overriddenBy: ConnectorConfig([:]))
+        let faults = ConverterChoice.faults(config)
+        let others = refusals(config, overriddenBy: ConnectorConfig([:])).filter { finding in
+            !faults.contains { $0.property == finding.property }
+        }
+        return others + faults
     }
 
     /// Those of a source and of a sink that reads it. What the sink says of converters and transforms goes before what the

@@ -1,6 +1,7 @@
 import Envelope
 import Logging
 package import MillraceCore
+import SchemaRegistry
 
 /// `kafka-sink`: the changes of each source as Debezium events in Kafka.
 package struct KafkaSinkPlugin: SinkPlugin {
@@ -12,6 +13,11 @@ package struct KafkaSinkPlugin: SinkPlugin {
 
     package func preflight(_ config: ConnectorConfig) -> [ConfigFinding] {
         var findings = EnvelopeOptions.refusals(config)
+        do throws(ConnectorError) {
+            _ = try TransformChain(config)
+        } catch {
+            findings.append(ConfigFinding("transforms", error.message))
+        }
         do {
             let options = try KafkaSinkOptions(config, connector: config["name"] ?? "check", source: nil)
             findings += options.warnings
@@ -42,9 +48,10 @@ package struct KafkaSinkPlugin: SinkPlugin {
         } catch {
             throw ConnectorError(.configuration, code: "invalid_property", "topics.regex: \(error)")
         }
+        var form = try EventForm(ofSource: source, sink: config, taskID: context.taskID)
+        form.registries = HTTPSchemaRegistry.factory
         return try KafkaSink(
-            try KafkaSinkOptions(config, connector: context.connectorName, source: source),
-            try EventForm(ofSource: source, sink: config, taskID: context.taskID), source: source,
+            try KafkaSinkOptions(config, connector: context.connectorName, source: source), form, source: source,
             isWanted: isWanted, context: context)
     }
 

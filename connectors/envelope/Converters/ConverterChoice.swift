@@ -16,6 +16,7 @@ package struct ConverterChoice: Sendable, Hashable {
         case binaryData = "io.debezium.converters.BinaryDataConverter"
         case byteBuffer = "io.debezium.converters.ByteBufferConverter"
         case cloudEvents = "io.debezium.converters.CloudEventsConverter"
+        case avro = "io.confluent.connect.avro.AvroConverter"
 
         /// By the whole name, or by its last part with or without `Converter`, as Kafka Connect takes them.
         package init?(className: String) {
@@ -34,6 +35,8 @@ package struct ConverterChoice: Sendable, Hashable {
     package var properties: [String: String]
     /// Named by the source or the sink, not only by default.
     package var isNamed: Bool
+    /// `key.converter`.
+    package var isKey: Bool
 
     /// `property`: `key.converter`, `value.converter` or `header.converter`. Who names a converter settles its properties;
     /// otherwise single properties of the sink go before the source's.
@@ -41,6 +44,7 @@ package struct ConverterChoice: Sendable, Hashable {
         _ property: String, source: ConnectorConfig, sink: ConnectorConfig
     ) throws(ConnectorError) {
         let named = sink[property] ?? source[property]
+        isKey = property == "key.converter"
         isNamed = named?.trimmed.isEmpty == false
         let standard: Kind = property == "header.converter" ? .simpleHeader : .json
         guard let kind = isNamed ? named.flatMap({ Kind(className: $0) }) : standard else {
@@ -58,7 +62,10 @@ package struct ConverterChoice: Sendable, Hashable {
         }
     }
 
-    package init(_ kind: Kind, _ properties: [String: String] = [:], isNamed: Bool = true) {
+    package init(
+        _ kind: Kind, _ properties: [String: String] = [:], isNamed: Bool = true, isKey: Bool = false
+    ) {
+        self.isKey = isKey
         self.kind = kind
         self.properties = properties
         self.isNamed = isNamed
@@ -67,6 +74,22 @@ package struct ConverterChoice: Sendable, Hashable {
     package static func refusal(_ className: String) -> String {
         let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
         return "there is no converter \(className.trimmed) here; there are \(known)"
+    }
+
+    /// What is wrong with a configuration's converters, by property. The registry is not asked.
+    static func faults(_ config: ConnectorConfig) -> [ConfigFinding] {
+        ["key.converter", "value.converter", "header.converter"].compactMap { property in
+            guard config[property]?.trimmed.isEmpty == false else { return nil }
+            do throws(ConnectorError) {
+                let choice = try ConverterChoice(property, source: ConnectorConfig([:]), sink: config)
+                _ = try choice.make { _ in UnaskedRegistry() }
+                return nil
+            } catch {
+                let isPrefixed = error.message.hasPrefix("\(property): ")
+                let message = isPrefixed ? String(error.message.dropFirst(property.count + 2)) : error.message
+                return ConfigFinding(property, message)
+            }
+        }
     }
 
     package func flag(_ name: String, _ defaultValue: Bool) -> Bool {
@@ -82,12 +105,14 @@ package struct ConverterChoice: Sendable, Hashable {
         return options
     }
 
-    func make() throws(ConnectorError) -> any Converter {
+    /// `registries`: nil where nobody could read what refers to a registry.
+    package func make(_ registries: SchemaRegistryFactory? = nil) throws(ConnectorError) -> any Converter {
         switch kind {
         case .json: JSONConverter(json)
         case .string: StringConverter()
         case .simpleHeader: SimpleHeaderConverter()
         case .cloudEvents: try CloudEventsConverter(self)
+        case .avro: try AvroConverter(self, registries)
         case .byteArray, .boolean, .short, .integer, .long, .float, .double: PrimitiveConverter(kind)
         case .binaryData, .byteBuffer: PrimitiveConverter(kind, delegate: try delegate())
         }
@@ -108,4 +133,12 @@ package struct ConverterChoice: Sendable, Hashable {
         }
         return try ConverterChoice(kind, own).make()
     }
+}
+
+/// Stands in where only the properties are looked at.
+private final class UnaskedRegistry: SchemaRegistry {
+    private static let error = ConnectorError(.bug, code: "unasked_registry", "the registry was asked while checking")
+
+    func register(_ schema: RegistrySchema, subject: String) throws(ConnectorError) -> UInt32 { throw Self.error }
+    func find(_ schema: RegistrySchema, subject: String) throws(ConnectorError) -> UInt32 { throw Self.error }
 }

@@ -18,8 +18,8 @@ final class EventConversion {
     private var topicIndexes: [String: Int] = [:]
 
     init(_ form: EventForm, _ headers: EventHeaders) throws(ConnectorError) {
-        key = try form.key.make()
-        value = try form.value.make()
+        key = try form.key.make(form.registries)
+        value = try form.value.make(form.registries)
         header = try form.header.make()
         if let makeTransforms = form.makeTransforms { transforms = try makeTransforms() } else { transforms = [] }
         context = headers.context.map { ConnectHeader($0.name, .string, .string($0.value)) }

@@ -8,6 +8,8 @@ package struct EventForm: Sendable {
     package var header: ConverterChoice
     /// Makes the transforms, in their order; a chain for each run, because they keep state. Nil: there are none.
     package var makeTransforms: (@Sendable () throws(ConnectorError) -> [any Transform])?
+    /// Nil: converters that need a registry are refused.
+    package var registries: SchemaRegistryFactory?
 
     /// Reads the properties; those of the sink's converters go before the source's.
     package init(
