@@ -85,9 +85,45 @@ package struct EventComparison {
             case "ts_ms", "ts_us", "ts_ns": Self.integer(value)
             case "source": comparison.source(value)
             case "transaction": comparison.transactionID(in: value)
-            default: value
+            default: comparison.copied(name, value)
             }
         }
+    }
+
+    /// A field that a transform or the CloudEvents converter copied out of the envelope, under another name:
+    /// `__source_ts_ms`, `__lsn`, `source_sequence`, `iodebeziumtxId`.
+    private mutating func copied(_ name: String, _ value: OrderedJSON) -> OrderedJSON {
+        let separators = ["__", "_", ".", "iodebezium"]
+        func isCopy(_ names: String...) -> Bool {
+            names.contains { field in
+                separators.contains { name.hasSuffix($0 + field) } && name.count > field.count
+            }
+        }
+        if isCopy("ts_ms", "ts_us", "ts_ns", "lsn", "tsms", "tsus", "tsns") { return Self.anyInteger(value) }
+        if isCopy("txId") { return transactionText(value) }
+        if isCopy("transaction_id"), case .string = value { return Self.wrapped(value) { transactionID(in: $0) } }
+        if isCopy("sequence"), case .string(let text) = value, text.hasPrefix("[") { return .string("sequence") }
+        if name == "iodebeziumversion", Self.isString(value) { return .string("version") }
+        if name == "time", case .string(let text) = value, text.hasSuffix("Z") { return .string("time") }
+        if name == "id", case .string(let text) = value, text.hasPrefix("name:") {
+            return .string(text.split(separator: ";").map { $0.prefix { $0 != ":" } }.joined(separator: ";"))
+        }
+        return value
+    }
+
+    private static func wrapped(_ value: OrderedJSON, _ body: (OrderedJSON) -> OrderedJSON) -> OrderedJSON {
+        body(.object([.init(name: "id", value: value)]))["id"] ?? value
+    }
+
+    /// A number, also between quotes.
+    private static func anyInteger(_ value: OrderedJSON) -> OrderedJSON {
+        if case .string(let text) = value, isDecimal(text) { return .string("integer") }
+        return integer(value)
+    }
+
+    private mutating func transactionText(_ value: OrderedJSON) -> OrderedJSON {
+        guard case .string(let text) = value, Self.isDecimal(text) else { return transaction(value) }
+        return .string(transaction(.literal(text)).text)
     }
 
     private mutating func source(_ source: OrderedJSON) -> OrderedJSON {
@@ -129,9 +165,12 @@ package struct EventComparison {
         guard case .array(let elements) = headers else { return headers }
         var result: [OrderedJSON] = []
         for header in elements {
-            guard case .string("__debezium.context.runId")? = header["key"], case .string(let id)? = header["value"]
-            else {
+            guard case .string(let key)? = header["key"], case .string(let id)? = header["value"] else {
                 result.append(header)
+                continue
+            }
+            guard key == "__debezium.context.runId" else {
+                result.append(header.mapFields { $0 == "value" ? copied(key, $1) : $1 })
                 continue
             }
             runIDs.insert(id)
