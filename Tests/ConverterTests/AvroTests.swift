@@ -8,17 +8,22 @@ import Testing
 @Suite struct AvroTests {
     private static let avro = "io.confluent.connect.avro.AvroConverter"
 
-    @Test(arguments: [
-        "01-basic-crud", "03-types-numeric-precise", "06-types-character", "07-time-adaptive", "22-types-arrays",
-        "26-unknown-types-on", "35-pk-update", "40-toast-unchanged", "57-logical-messages", "59-transaction-metadata",
-    ])
-    func eventsMeanTheSameAsInJSON(_ name: String) throws {
+    @Test func eventsMeanTheSameAsInJSON() throws {
         let registry = try RegistryProcess()
         var judged = Judged()
-        // numeric(3,5) gets Confluent's legacy form of decimals, which strict readers refuse.
-        let settings = name == "03-types-numeric-precise" ? ["decimal.handling.mode": "string"] : [:]
-        try judged.add(try Capture(name), registry, Self.avro, settings)
-        #expect(judged.count > 3)
+        let names = [
+            "01-basic-crud", "03-types-numeric-precise", "06-types-character", "07-time-adaptive", "22-types-arrays",
+            "26-unknown-types-on", "35-pk-update", "40-toast-unchanged", "57-logical-messages",
+            "59-transaction-metadata",
+        ]
+        for name in names {
+            let count = judged.count
+            // numeric(3,5) gets Confluent's legacy form of decimals, which strict readers refuse.
+            let settings = name == "03-types-numeric-precise" ? ["decimal.handling.mode": "string"] : [:]
+            try judged.add(try Capture(name), registry, Self.avro, settings)
+            #expect(judged.count > count + 3)
+        }
+        try judged.add(try Capture("07-time-adaptive"), registry, Self.avro, ["time.precision.mode": "connect"])
         let differences = try judged.verdict(registry, "avro")
         #expect(differences.isEmpty, "\(differences.prefix(3).joined(separator: "\n"))")
     }
@@ -34,14 +39,6 @@ import Testing
         #expect(versions.contains { $0 > 2 })
         // Relations may come back to a form that they had; a request per record would be many more.
         #expect(requests.count < judged.count)
-    }
-
-    @Test func timesOfConnectAreLogicalTypes() throws {
-        let registry = try RegistryProcess()
-        var judged = Judged()
-        try judged.add(try Capture("07-time-adaptive"), registry, Self.avro, ["time.precision.mode": "connect"])
-        let differences = try judged.verdict(registry, "avro")
-        #expect(differences.isEmpty, "\(differences.prefix(3).joined(separator: "\n"))")
     }
 
     // MARK: Single values

@@ -24,7 +24,8 @@ struct Judged {
 
     /// Events of a capture: through the converter, and as JSON.
     mutating func add(
-        _ capture: Capture, _ registry: RegistryProcess, _ converter: String, _ settings: [String: String] = [:]
+        _ capture: Capture, _ registry: RegistryProcess, _ converter: String, _ settings: [String: String] = [:],
+        properties: [String: String] = [:]
     ) throws {
         var config = capture.config
         config.values.merge(settings) { $1 }
@@ -37,6 +38,7 @@ struct Judged {
             json[part + ".decimal.format"] = "NUMERIC"
             other[part] = converter
             other[part + ".schema.registry.url"] = registry.url
+            for (name, value) in properties { other["\(part).\(name)"] = value }
         }
         let expected = EncodedEvents()
         let converted = EncodedEvents()

@@ -144,9 +144,8 @@ final class CloudEventsConverter: Converter {
 }
 
 extension JSONBuffer {
-    /// `2026-11-21T00:50:04.932Z`: ISO 8601 with milliseconds.
-    func appendUTC(milliseconds: Int64) {
-        let (days, rest) = milliseconds.floorDivided(by: 86_400_000)
+    /// Year, month and day in the proleptic Gregorian calendar.
+    static func civil(daysSince1970 days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         // Days since 0000-03-01 in the proleptic Gregorian calendar: eras of 400 years, years that begin in March.
         let (era, dayOfEra) = (days &+ 719_468).floorDivided(by: 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
@@ -155,6 +154,13 @@ extension JSONBuffer {
         let day = dayOfYear - (153 * shifted + 2) / 5 + 1
         let month = shifted < 10 ? shifted + 3 : shifted - 9
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        return (year, month, day)
+    }
+
+    /// `2026-11-21T00:50:04.932Z`: ISO 8601 with milliseconds.
+    func appendUTC(milliseconds: Int64) {
+        let (days, rest) = milliseconds.floorDivided(by: 86_400_000)
+        let (year, month, day) = JSONBuffer.civil(daysSince1970: days)
         append(decimal: UInt64(max(year, 0)), width: 4)
         append("-")
         append(decimal: UInt64(month), width: 2)

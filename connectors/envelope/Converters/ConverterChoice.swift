@@ -17,6 +17,7 @@ package struct ConverterChoice: Sendable, Hashable {
         case byteBuffer = "io.debezium.converters.ByteBufferConverter"
         case cloudEvents = "io.debezium.converters.CloudEventsConverter"
         case avro = "io.confluent.connect.avro.AvroConverter"
+        case protobuf = "io.confluent.connect.protobuf.ProtobufConverter"
 
         /// By the whole name, or by its last part with or without `Converter`, as Kafka Connect takes them.
         package init?(className: String) {
@@ -113,6 +114,7 @@ package struct ConverterChoice: Sendable, Hashable {
         case .simpleHeader: SimpleHeaderConverter()
         case .cloudEvents: try CloudEventsConverter(self)
         case .avro: try AvroConverter(self, registries)
+        case .protobuf: try ProtobufConverter(self, registries)
         case .byteArray, .boolean, .short, .integer, .long, .float, .double: PrimitiveConverter(kind)
         case .binaryData, .byteBuffer: PrimitiveConverter(kind, delegate: try delegate())
         }
