@@ -28,6 +28,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try readSettings()
+        LargeBuffers.giveBackWhenFreed()
         let levels = LogLevels(settings.logLevel)
         let format = settings.logFormat
         LoggingSystem.bootstrap { StderrLogHandler(label: $0, format: format, levels: levels) }
