@@ -73,8 +73,7 @@ struct ResolvedType: Hashable {
     /// `atttypmod`; -1 for none.
     var modifier: Int32
 
-    /// Follows domains to their base. Their modifier counts for a domain directly over a type with one; that of a
-    /// domain over a domain is lost, as in Debezium.
+    /// Follows domains, also those over domains, to their base and its modifier.
     init(_ column: Column, in relation: Relation) {
         self = ResolvedType.resolve(column.typeOID, column.typeModifier, relation.types, depth: 0)
     }
@@ -95,12 +94,7 @@ struct ResolvedType: Hashable {
         guard depth < 32 else { return ResolvedType(.unknown, -1) }
         switch definition.kind {
         case .domain(let baseOID, let baseTypeName, _, _):
-            let isNested = types.contains { definition in
-                if case .domain = definition.kind { return definition.oid == baseOID }
-                return false
-            }
-            let base = resolve(baseOID, TypeModifier.parse(baseTypeName, baseOID), types, depth: depth + 1)
-            return isNested ? ResolvedType(base.type, -1) : base
+            return resolve(baseOID, TypeModifier.parse(baseTypeName, baseOID), types, depth: depth + 1)
         case .enumeration(let labels):
             return ResolvedType(.enumeration(labels: labels), -1)
         case .array(let elementOID):

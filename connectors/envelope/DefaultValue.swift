@@ -67,7 +67,8 @@ enum DefaultValue: Hashable {
 
 extension ColumnEncoder {
     /// The default as JSON; nil for none, and for those that Debezium leaves out: bytea, money, arrays, structures.
-    func defaultJSON(_ expression: String, _ elements: [ColumnEncoder]) -> String? {
+    func defaultJSON(_ expression: String, _ elements: [ColumnEncoder], _ type: ColumnType) -> String? {
+        if case .builtIn(let oid) = type, ColumnEncoder.withoutDefault.contains(oid) { return nil }
         switch self {
         case .array, .alwaysNull, .bytea, .money, .variableScaleDecimal, .point, .hstoreJSON, .hstoreMap, .geometry,
             .textBytes, .geometricBytes, .vector, .sparseVector:
@@ -76,12 +77,24 @@ extension ColumnEncoder {
         }
         switch DefaultValue(expression) {
         case .none: return nil
-        case .function: return zeroText.flatMap { json($0, elements) }
+        case .function:
+            if self == .text {
+                return type == .builtIn(TypeOID.uuid) ? "\"00000000-0000-0000-0000-000000000000\"" : "\"\""
+            }
+            return zeroText.flatMap { json($0, elements) }
         case .constant(let text):
             if self == .boolean, text == "true" || text == "false" { return text }
-            return json(text, elements)
+            guard case .timestamp(.iso, _) = self else { return json(text, elements) }
+            // Debezium writes the default of a timestamp with as many digits as it needs, in threes.
+            return json(text, elements)?.replacing("000Z\"", with: "Z\"").replacing(".000Z\"", with: "Z\"")
+                .replacing(".Z\"", with: "Z\"")
         }
     }
+
+    /// Network addresses and ranges.
+    private static let withoutDefault = TypeOID.ranges.union([
+        TypeOID.inet, TypeOID.cidr, TypeOID.macaddr, TypeOID.macaddr8,
+    ])
 
     /// Nil where the text is not of this type.
     private func json(_ text: String, _ elements: [ColumnEncoder]) -> String? {
@@ -158,7 +171,8 @@ extension ColumnEncoder {
             switch self {
             case .text, .decimalString: out.append(quoted: bytes)
             case .bytea(.bytes), .textBytes(.bytes), .geometricBytes(.bytes): out.append(base64: bytes)
-            // Debezium itself: only the mode `bytes` has a placeholder.
+            case .bytea(.hex): out.append(quoted: bytes)
+            // Debezium itself: in the modes of base64 there is no placeholder.
             case .bytea, .textBytes, .geometricBytes: out.append("null")
             case .hstoreJSON:
                 out.append(quoted: ColumnEncoder.pair(placeholder))

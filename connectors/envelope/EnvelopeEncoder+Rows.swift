@@ -50,17 +50,19 @@ extension EnvelopeEncoder {
     ) throws(ConnectorError) {
         guard let oldKey = try writeKey(plan, old.tuple, nil, events), let newKey = try writeKey(plan, new, old, events)
         else { return }
-        let block = beginEvent(plan, lsn, events)
-        let deleted = try writeValue(.delete, plan, lsn, old: old, new: nil, .none, block, events)
         var event = EncodedEvent(
-            topic: plan.topic, key: oldKey.whole, value: deleted, headers: .newKey, otherKey: newKey.payload,
-            commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime,
-            schemas: plan.schemas)
-        events.append(event)
-        if options.writesTombstones {
-            event.value = nil
+            topic: plan.topic, key: oldKey.whole, value: nil, headers: .newKey, otherKey: newKey.payload,
+            commitLSN: info.commitLSN, ordinal: ordinal, commitTime: info.commitTime, schemas: plan.schemas)
+        if !options.skippedOperations.contains("d") {
+            let block = beginEvent(plan, lsn, events)
+            event.value = try writeValue(.delete, plan, lsn, old: old, new: nil, .none, block, events)
             events.append(event)
+            if options.writesTombstones {
+                event.value = nil
+                events.append(event)
+            }
         }
+        if options.skippedOperations.contains("c") { return }
         let second = beginEvent(plan, lsn, events)
         event.value = try writeValue(.create, plan, lsn, old: old, new: new, .none, second, events)
         event.key = newKey.whole
@@ -73,7 +75,8 @@ extension EnvelopeEncoder {
         _ plan: TablePlan, _ lsn: LSN, _ old: OldTuple, _ events: EncodedEvents
     ) throws(ConnectorError) {
         try write(.delete, plan, lsn, old: old, new: nil, .none, events)
-        guard options.writesTombstones, case .event(var event)? = events.items.last, event.key != nil else { return }
+        // Also behind a row without a key, as Debezium does it.
+        guard options.writesTombstones, case .event(var event)? = events.items.last else { return }
         event.value = nil
         events.append(event)
     }
@@ -81,7 +84,10 @@ extension EnvelopeEncoder {
     func truncate(
         _ lsn: LSN, _ view: TruncateView, _ batch: ChangeBatch, _ events: EncodedEvents
     ) throws(ConnectorError) {
-        if options.skippedOperations.contains("t") { return }
+        if options.skippedOperations.contains("t") {
+            // Debezium announces transactions before it looks what is in them.
+            return beginTransaction(lsn, events)
+        }
         for id in view.relations {
             let plan = try plan(for: id, batch)
             if plan.isWanted { try write(.truncate, plan, lsn, old: nil, new: nil, .none, events) }

@@ -146,6 +146,12 @@ package final class EnvelopeEncoder {
                 "columns \(plan.omitted.joined(separator: ", ")) of \(relation.qualifiedName) are left out of events: "
                     + "their types have no mapping (include.unknown.datatypes=true adds most of them as bytes)")
         }
+        if plan.isWanted, plan.oldRowsLackKey {
+            warnings.append(
+                "deletes in \(relation.qualifiedName) have zeros in their keys, as in Debezium: its replica identity is an index "
+                    + "without the primary key (ALTER TABLE \(relation.qualifiedName) REPLICA IDENTITY DEFAULT mends it)"
+            )
+        }
         if !plan.shown.isEmpty {
             warnings.append(
                 "columns \(plan.shown.joined(separator: ", ")) of \(relation.qualifiedName) are shown as they are, although "

@@ -87,7 +87,8 @@ package struct EnvelopeOptions: Sendable {
         topicPrefix = source.topicPrefix
         database = source.config["database.dbname"] ?? ""
         self.taskID = taskID
-        transactionTopic = "\(source.topicPrefix).\(source.config["topic.transaction"] ?? "transaction")"
+        let delimiter = source.config["topic.delimiter"] ?? "."
+        transactionTopic = "\(source.topicPrefix)\(delimiter)\(source.config["topic.transaction"] ?? "transaction")"
         messageTopic = "\(source.topicPrefix).message"
         for finding in EnvelopeOptions.refusals(source.config, overriddenBy: sink) {
             throw ConnectorError(

@@ -101,7 +101,7 @@ final class TablePlan {
                         encoder: nil, name: 0..<0, null: 0..<0, absent: 0..<0, unavailable: nil, isIdentity: false))
                 continue
             }
-            let defaultJSON = TablePlan.defaultJSON(column, encoder, selection.elements)
+            let defaultJSON = defaultJSON(column, encoder, selection.elements)
             let null = options.value.replacesNullWithDefault ? defaultJSON ?? "null" : "null"
             let unavailable = encoder.unavailableJSON(options.unavailablePlaceholder, selection.elements)
             var plan = ColumnPlan(
@@ -174,11 +174,25 @@ final class TablePlan {
         return isWanted ? type.parameters(column.name) : nil
     }
 
-    private static func defaultJSON(
+    private func defaultJSON(
         _ column: Column, _ encoder: ColumnEncoder, _ elements: [ColumnEncoder]
     ) -> String? {
         guard let expression = column.defaultExpression, !column.isGenerated else { return nil }
-        return encoder.defaultJSON(expression, elements)
+        let type = ResolvedType(column, in: relation)
+        guard let json = encoder.defaultJSON(expression, elements, type.type) else { return nil }
+        if encoder == .decimalString, let scale = TypeModifier.numeric(type.modifier)?.scale, scale > 0 {
+            return TablePlan.padded(json, scale)
+        }
+        return json
+    }
+
+    /// `"1.5"` with as many digits behind the point as the column has: PostgreSQL stores it so.
+    private static func padded(_ json: String, _ scale: Int) -> String {
+        let text = json.dropFirst().dropLast()
+        guard text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-") }) else { return json }
+        let digits = text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) - 1 }
+        let zeros = String(repeating: "0", count: max(scale - (digits ?? 0), 0))
+        return "\"\(text)\(digits == nil ? "." : "")\(zeros)\""
     }
 
     private static func field(
@@ -208,7 +222,7 @@ final class TablePlan {
                         + "\(column.typeName) has no form in events",
                     hint: "set include.unknown.datatypes=true, or choose other columns with message.key.columns")
             }
-            let defaultJSON = TablePlan.defaultJSON(column, encoder, selection.elements)
+            let defaultJSON = defaultJSON(column, encoder, selection.elements)
             let null = options.key.replacesNullWithDefault ? defaultJSON ?? "null" : "null"
             let separator = keyColumns.isEmpty ? "" : ","
             keyColumns.append(
@@ -239,14 +253,15 @@ final class TablePlan {
             }
             return indexes
         }
-        // With REPLICA IDENTITY USING INDEX, deletes carry the columns of that index and no others.
-        if relation.replicaIdentity == .index {
-            let identity = relation.identityColumns
-            if !relation.primaryKey.allSatisfy({ identity.contains($0) }) || relation.primaryKey.isEmpty {
-                return identity
-            }
-        }
+        if relation.primaryKey.isEmpty, relation.replicaIdentity == .index { return relation.identityColumns }
         return relation.primaryKey
+    }
+
+    /// Whether old rows lack a part of the key: with REPLICA IDENTITY USING INDEX they have the columns of that index and
+    /// no others, and Debezium, whose keys these are, shows a zero instead.
+    var oldRowsLackKey: Bool {
+        let identity = relation.identityColumns
+        return relation.replicaIdentity == .index && !keyColumns.allSatisfy { identity.contains($0.column) }
     }
 
     /// Anchored, and without regard to case, as Debezium matches tables.

@@ -23,7 +23,8 @@ enum ColumnSchema {
         case .hstoreMap: ConnectSchema(.map(keys: .string, values: .optionalString))
         case .point, .geometry, .vector, .sparseVector: geometric(encoder)
         case .array(let element, _): array(elements[element], type, elements)
-        case .alwaysNull: ConnectSchema(.array(bits(type.modifier).with(isOptional: true)))
+        // As Debezium has it: the elements' schema for the whole, which is null in every row.
+        case .alwaysNull: bits(type.modifier)
         }
     }
 
@@ -139,7 +140,13 @@ enum ColumnSchema {
             return ConnectSchema(.array(ConnectSchema(.bytes, isOptional: true)))
         }
         let resolved = ResolvedType(elementType: elementType, type.modifier)
-        return ConnectSchema(.array(schema(element, resolved, elements).with(isOptional: true)))
+        // Debezium calls the elements optional but for enumerations and for types without a mapping.
+        var isOptional = true
+        switch element {
+        case .textBytes, .geometricBytes: isOptional = false
+        default: if case .enumeration = elementType { isOptional = false }
+        }
+        return ConnectSchema(.array(schema(element, resolved, elements).with(isOptional: isOptional)))
     }
 }
 

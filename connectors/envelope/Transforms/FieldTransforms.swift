@@ -129,7 +129,7 @@ final class InsertField: Transform {
     }
 
     func apply(_ record: ConnectRecord) throws(ConnectorError) -> ConnectRecord? {
-        if record.value.isNull { return record }
+        if record.content(half).isNull { return record }
         var record = record
         let partition = record.partition.flatMap { Int32(exactly: $0) }.map { ConnectValue.int32($0) } ?? .null
         guard let schema = record.schema(half) else {
