@@ -59,6 +59,13 @@ import Testing
         #expect(throws: ConnectorError.self) { try FilterTests.options([name: "t", "\(name).t": "SELECT 1"]) }
     }
 
+    @Test func topicsAreNamedAsTheStrategyAndTheDelimiterSay() throws {
+        let table = TableName(schema: "public", table: "k")
+        #expect(try FilterTests.options(["topic.delimiter": "_"]).topic(of: table) == "srv_public_k")
+        let strategy = "io.debezium.schema.DefaultTopicNamingStrategy"
+        #expect(try FilterTests.options(["topic.naming.strategy": strategy]).topic(of: table) == "srv.k")
+    }
+
     @Test func topicsHaveNoOtherCharactersThanKafkaAllows() throws {
         let options = try FilterTests.options([:])
         #expect(options.topic(of: TableName(schema: "public", table: "Mixed Case-é.1")) == "srv.public.Mixed_Case-_.1")

@@ -43,8 +43,14 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "topic.naming.strategy", .class, default: "io.debezium.schema.SchemaTopicNamingStrategy", group: events,
             order: 9, width: .medium, displayName: "Topic naming strategy class",
-            refusedBecause: "only the default is implemented: <topic.prefix>.<schema>.<table>",
-            "Java class that names topics. Only <topic.prefix>.<schema>.<table> is implemented."),
+            check: { value in
+                let names = [
+                    "io.debezium.schema.SchemaTopicNamingStrategy", "io.debezium.schema.DefaultTopicNamingStrategy",
+                ]
+                return names.contains(value.trimmed) ? nil : "only \(names.joined(separator: " and ")) are implemented"
+            },
+            "How topics are named: SchemaTopicNamingStrategy (<topic.prefix>.<schema>.<table>) or "
+                + "DefaultTopicNamingStrategy (<topic.prefix>.<table>)."),
         ConfigKey(
             "notification.enabled.channels", .list, group: events, order: 10, width: .long,
             displayName: "Enabled notification channels names", withoutEffect: "there are no notifications yet",

@@ -18,6 +18,10 @@ package enum PostgresSourceDefinition {
         { value in values.contains(value.trimmed.lowercased()) ? "\(value) is not implemented" : nil }
     }
 
+    private static let topicDelimiter: @Sendable (String) -> String? = { value in
+        [".", "-", "_"].contains(value) ? nil : "A dot, a hyphen or an underscore is expected"
+    }
+
     static let postgres = "Postgres"
     static let connector = "Connector"
     static let events = "Events"
@@ -78,8 +82,8 @@ package enum PostgresSourceDefinition {
             "Whether updates that change no kept column are left out; needs REPLICA IDENTITY FULL."),
         ConfigKey("money.fraction.digits", .short, default: "2", "Digits behind the point that money has in events."),
         ConfigKey(
-            "topic.delimiter", .string, default: ".", refusedBecause: "only the default is implemented",
-            "What stands between the parts of a topic's name."),
+            "topic.delimiter", .string, default: ".", check: topicDelimiter,
+            "What stands between the parts of a topic's name: a dot, a hyphen or an underscore."),
         ConfigKey("topic.cache.size", .int, default: "10000", "Names of topics kept in memory by Debezium."),
         ConfigKey("topic.transaction", .string, default: "transaction", "Last part of the transaction topic's name."),
         ConfigKey(
