@@ -50,6 +50,8 @@ extension SourceRun {
         do throws(PostgresError) {
             slotConnection = try options.connect()
             control.watch(slotConnection)
+            // Its reader waits for the standbys that it is to survive on; readers of copies would not.
+            guard try !isFailoverSlot(slotConnection) else { return start }
             readers = try makeReaders()
         } catch {
             try leaveToWalsender(error, start)
@@ -105,6 +107,12 @@ extension SourceRun {
         }
     }
 
+    private func isFailoverSlot(_ connection: PostgresConnection) throws(PostgresError) -> Bool {
+        guard connection.serverVersion >= 170_000 else { return false }
+        let sql = "SELECT failover FROM pg_catalog.pg_replication_slots WHERE slot_name = $1"
+        return try connection.execute(sql, [options.slotName], "look up the replication slot").scalar == "t"
+    }
+
     /// Copies of the slot need free slots: as many sessions as there are.
     private func makeReaders() throws(PostgresError) -> [CatchUpReader] {
         var readers: [CatchUpReader] = []
@@ -127,6 +135,7 @@ extension SourceRun {
         let failure: CatchUpFailure
         do throws(CatchUpFailure) {
             let outcome = try interruptible(connections) { () throws(CatchUpFailure) in try session.run() }
+            session.leaveReaders()
             keepWhole(&session)
             if outcome != .caughtUp {
                 catchUpLimits.notBefore = LSN(position.end.value &+ options.catchUp.thresholdBytes)
@@ -136,8 +145,7 @@ extension SourceRun {
         } catch {
             failure = error
         }
-        // What they decode is of no use any more.
-        for reader in session.readers where reader.isBusy { reader.connection.interrupt() }
+        session.leaveReaders()
         let state = session.state
         try keep(&session.assembler, state)
         switch failure {
@@ -184,16 +192,19 @@ extension SourceRun {
 
     /// Throws if the walsender would not fare better, or would hide that somebody else has moved the slot.
     private mutating func leaveToWalsender(_ error: PostgresError, _ place: LSN) throws(ConnectorError) {
-        guard let sqlState = error.sqlState, !sqlState.hasPrefix("08"), !sqlState.hasPrefix("57") else {
+        guard let sqlState = error.sqlState, !sqlState.hasPrefix("08"), !sqlState.hasPrefix("57P") else {
             throw error.connectorError
         }
-        if error.message.contains("cannot advance replication slot") {
+        // By what was tried, not by the message, which the server may say in any language. A slot that is in use is not
+        // moved yet: the walsender will not start.
+        if error.operation == SlotAdvance.operation && sqlState != "55006" {
             throw ConnectorError(
                 .transient, code: "slot_moved",
                 "the replication slot \(options.slotName) was moved while its backlog was read: \(error.message)",
                 hint: "let only one program read the slot", foreignCode: sqlState)
         }
-        if sqlState == "53400" && error.message.contains("temp_file_limit") {
+        // temp_file_limit
+        if sqlState == "53400" && error.operation == CatchUpReader.operation {
             catchUpLimits.temporaryBytes /= 4
         }
         catchUpLimits.notBefore = LSN(place.value &+ options.catchUp.thresholdBytes)

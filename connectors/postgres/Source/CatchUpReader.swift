@@ -148,7 +148,7 @@ final class SlotAdvance {
     /// Where the slot stands.
     private(set) var reached = LSN.zero
 
-    private static let operation = "advance the replication slot"
+    static let operation = "advance the replication slot"
 
     init(_ connection: PostgresConnection, slot: String) {
         self.connection = connection

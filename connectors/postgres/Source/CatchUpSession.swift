@@ -89,19 +89,26 @@ struct CatchUpSession: ~Copyable {
             }
             let (reader, range) = underway.removeFirst()
             let progress = try consume(reader, range)
-            if let outcome = try end(range, progress) {
-                try server { () throws(PostgresError) in try advance.wait() }
-                return outcome
-            }
             if progress.end < range.end {
                 // The limit of rows came first: the same session goes on where it stopped.
                 let rest = CatchUpReader.Range(start: progress.end, end: range.end, rowLimit: sizing.rowLimit)
                 try server { () throws(PostgresError) in try reader.start(rest) }
                 underway.insert((reader, rest), at: 0)
             }
+            // So that the server has something to do while the disk has.
+            try launch()
+            if let outcome = try end(range, progress) {
+                try server { () throws(PostgresError) in try advance.wait() }
+                return outcome
+            }
         }
         try server { () throws(PostgresError) in try advance.wait() }
         return .caughtUp
+    }
+
+    /// What they decode now is of no use any more.
+    func leaveReaders() {
+        for reader in readers where reader.isBusy { reader.connection.interrupt() }
     }
 
     /// Gives ranges to the sessions that have none. Before the first call has shown how large rows are, to one only.
