@@ -64,16 +64,19 @@ package struct RecoveredLog: Sendable {
     package var lastOrdinal: UInt64
     /// What the source last stored of itself, as it stands in the log; empty for nothing.
     package var sourceState: [UInt8]
+    /// Every relation as it was last defined.
+    package var relations: [RelationID: Relation]
 
     package init(
         logID: UInt64, lastCommitLSN: LSN? = nil, lastEndLSN: LSN? = nil, lastOrdinal: UInt64 = 0,
-        sourceState: [UInt8] = []
+        sourceState: [UInt8] = [], relations: [RelationID: Relation] = [:]
     ) {
         self.logID = logID
         self.lastCommitLSN = lastCommitLSN
         self.lastEndLSN = lastEndLSN
         self.lastOrdinal = lastOrdinal
         self.sourceState = sourceState
+        self.relations = relations
     }
 }
 

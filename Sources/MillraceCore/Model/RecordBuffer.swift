@@ -27,6 +27,8 @@ package final class RecordBuffer: @unchecked Sendable {
     package private(set) var endsInTransaction = false
     /// The last state of the source that was written into this buffer; nil for none.
     package private(set) var lastSourceState: [UInt8]?
+    /// Whether there are relation records in this buffer.
+    package private(set) var hasRelations = false
     private var openEndLSN = LSN.zero
     /// Where the begin record of the open transaction lies; nil if it is in an earlier buffer.
     private var openOffset: Int?
@@ -52,6 +54,7 @@ package final class RecordBuffer: @unchecked Sendable {
         changeCount = 0
         lastEndLSN = nil
         lastSourceState = nil
+        hasRelations = false
         endsInTransaction = false
         openOffset = nil
         if capacity > limit {
@@ -120,6 +123,7 @@ package final class RecordBuffer: @unchecked Sendable {
             header(RecordKind.relation, body.count)
             append(body)
         }
+        hasRelations = true
     }
 
     /// A row change: `body` is what pgoutput sends behind the relation id (`'N'` tuple, `'K'` tuple `'N'` tuple, …).
@@ -179,6 +183,7 @@ package final class RecordBuffer: @unchecked Sendable {
         changeCount += other.changeCount
         if let lsn = other.lastEndLSN { lastEndLSN = lsn }
         if let state = other.lastSourceState { lastSourceState = state }
+        if other.hasRelations { hasRelations = true }
         endsInTransaction = other.endsInTransaction
         openEndLSN = other.openEndLSN
     }

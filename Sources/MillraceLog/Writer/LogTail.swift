@@ -38,6 +38,15 @@ struct LogTail<File: Sendable> {
         return RecoveredLog(
             logID: logID, lastCommitLSN: isEmpty ? nil : transaction.lastCommitLSN,
             lastEndLSN: isEmpty ? nil : transaction.lastEndLSN, lastOrdinal: transaction.lastOrdinal,
-            sourceState: state)
+            sourceState: state, relations: relations)
+    }
+
+    /// The records were checked when they were written or read.
+    private var relations: [RelationID: Relation] {
+        var book = RelationBook()
+        for record in definitions.values {
+            _ = record.withUnsafeBytes { record in try? book.learn(record) }
+        }
+        return book.relations
     }
 }

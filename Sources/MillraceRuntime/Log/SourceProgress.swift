@@ -9,6 +9,9 @@ struct SourceProgress: Sendable {
     private var appendedState: [UInt8]?
     /// A state inside a transaction whose end has not come yet.
     private var openState: [UInt8]?
+    /// The same of relations.
+    private var appendedRelations: [RelationID: Relation] = [:]
+    private var openRelations: [RelationID: Relation] = [:]
     private var isInTransaction = false
 
     init(_ recovered: RecoveredLog) {
@@ -20,11 +23,10 @@ struct SourceProgress: Sendable {
 
     mutating func noteAppended(_ buffer: RecordBuffer) {
         if let lsn = buffer.lastEndLSN { appendedEndLSN = lsn }
-        if buffer.lastSourceState != nil {
+        if buffer.lastSourceState != nil || buffer.hasRelations {
             walk(buffer)
-        } else if buffer.commitCount > 0, let state = openState {
-            appendedState = state
-            openState = nil
+        } else if buffer.commitCount > 0 {
+            noteCommit()
         }
         isInTransaction = buffer.isEmpty ? isInTransaction : buffer.endsInTransaction
     }
@@ -43,14 +45,24 @@ struct SourceProgress: Sendable {
                 isInside = true
             case RecordKind.commit:
                 isInside = false
-                if let state = openState { appendedState = state }
-                openState = nil
+                noteCommit()
+            case RecordKind.relation:
+                var reader = ByteReader(body)
+                if let relation = try? Relation.decode(&reader) { openRelations[relation.id] = relation }
             case RecordKind.sourceState:
                 if isInside { openState = Array(body) } else { appendedState = Array(body) }
             default: break
             }
             offset += RecordReader.headerSize + body.count
         }
+    }
+
+    private mutating func noteCommit() {
+        if let state = openState { appendedState = state }
+        openState = nil
+        guard !openRelations.isEmpty else { return }
+        appendedRelations.merge(openRelations) { $1 }
+        openRelations.removeAll()
     }
 
     /// Everything appended so far is fsynced; `end` is where the log's last complete transaction ends.
@@ -61,12 +73,17 @@ struct SourceProgress: Sendable {
             durable.lastOrdinal = end.ordinal
         }
         if let state = appendedState { durable.sourceState = state }
+        if !appendedRelations.isEmpty {
+            durable.relations.merge(appendedRelations) { $1 }
+            appendedRelations.removeAll()
+        }
         appendedEndLSN = nil
         appendedState = nil
     }
 
     mutating func noteRolledBack() {
         openState = nil
+        openRelations.removeAll()
         isInTransaction = false
     }
 

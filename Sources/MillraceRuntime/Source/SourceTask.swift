@@ -66,7 +66,15 @@ final class SourceTask: Sendable {
             case .starting: break
             }
         }
-        return TaskStateInfo(id: id, state: snapshot.phase.rawValue, trace: snapshot.error?.description)
+        return TaskStateInfo(
+            id: id, state: snapshot.phase.rawValue, trace: snapshot.error?.description ?? staleTables)
+    }
+
+    /// A source goes on with a table whose copies are no longer equal to it; whoever looks at it must not miss that.
+    private var staleTables: String? {
+        let stale = (status?.tables ?? []).filter { $0.state == .stale }
+        guard !stale.isEmpty else { return nil }
+        return stale.map { "table_stale: \($0.name): \($0.remark ?? "")" }.joined(separator: "\n")
     }
 
     /// Whatever has become durable in this run lets the next error start with the shortest pause.

@@ -6,11 +6,12 @@ package final class PostgresSource: Source {
     let options: SourceOptions
     let logger: Logger
     let control = SourceControl()
-    let board = SourceStatusBoard()
+    let board: SourceStatusBoard
 
     package init(_ options: SourceOptions, _ context: TaskContext) {
         self.options = options
         self.logger = context.logger
+        board = SourceStatusBoard(context.logger)
     }
 
     package func run(into output: any SourceOutput) throws(ConnectorError) {
@@ -74,6 +75,7 @@ struct SourceRun: ~Copyable {
         }
         position = SourcePosition(state: state, logEndLSN: recovered.lastEndLSN)
         lastCommitLSN = recovered.lastCommitLSN ?? .zero
+        if let state, state.phase != .snapshot { recall(recovered.relations.values, state) }
     }
 
     mutating func untilStopped() throws(ConnectorError) {
@@ -270,6 +272,9 @@ struct SourceRun: ~Copyable {
     /// Writes the source's state and waits until it is durable.
     mutating func store(_ state: SourceState) throws(ConnectorError) {
         let buffer = output.makeBuffer()
+        var state = state
+        state.stale = counts.stale
+        table.state = state
         state.encoded().withUnsafeBytes { buffer.sourceState($0) }
         while !(try output.submit(buffer, timeout: .milliseconds(200))) {
             if control.isStopped { throw .stopped }

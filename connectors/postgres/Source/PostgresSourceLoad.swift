@@ -42,6 +42,7 @@ extension SourceRun {
         state.startLSN = start
         try store(state)
         hasLoaded = true
+        recall(tables.map(\.relation.relation), state)
         position.logEndLSN = start
         lastCommitLSN = start
         return start

@@ -1,3 +1,4 @@
+internal import Logging
 internal import MillraceCore
 
 /// Changes of one table. Plain numbers: kept by the thread that receives, copied to the status now and then.
@@ -78,14 +79,29 @@ final class SourceStatusBoard: Sendable {
     }
 
     private let board = Monitor(Board())
+    private let logger: Logger?
     let progress = SnapshotProgress()
+
+    init(_ logger: Logger? = nil) {
+        self.logger = logger
+    }
 
     func update(_ change: (inout SourceStatus) -> Void) {
         board.update { change(&$0.status) }
     }
 
     func set(_ counts: SourceCounts) {
-        board.update { $0.counts = counts }
+        let known = board.update { board in
+            defer { board.counts = counts }
+            return board.counts.stale
+        }
+        guard counts.stale != known else { return }
+        for table in counts.tables {
+            guard let reason = counts.stale[table.id], known[table.id] == nil else { continue }
+            logger?.error(
+                "a table is stale: it needs a new full load",
+                metadata: ["table": "\(table.name)", "reason": "\(reason)"])
+        }
     }
 
     func setLoadTables(_ tables: [CapturedTable]) {

@@ -26,10 +26,12 @@ package struct SourceState: Hashable, Sendable {
     /// WAL up to here held nothing for us, although no transaction in the log says so. Stored before it is reported as
     /// flushed, so that a slot that is further than we are can be told from one that somebody else has moved.
     package var confirmedLSN: LSN
+    /// Why the copies of tables are no longer equal to them, by relation id.
+    package var stale: [UInt32: String]
 
     package init(
         systemIdentifier: String, timeline: UInt32, database: String, slotName: String, publicationName: String,
-        slotIsOurs: Bool, phase: Phase, startLSN: LSN = .zero, confirmedLSN: LSN = .zero
+        slotIsOurs: Bool, phase: Phase, startLSN: LSN = .zero, confirmedLSN: LSN = .zero, stale: [UInt32: String] = [:]
     ) {
         self.systemIdentifier = systemIdentifier
         self.timeline = timeline
@@ -40,6 +42,7 @@ package struct SourceState: Hashable, Sendable {
         self.phase = phase
         self.startLSN = startLSN
         self.confirmedLSN = confirmedLSN
+        self.stale = stale
     }
 }
 
@@ -58,6 +61,8 @@ extension SourceState {
         var phase: Phase
         var startLSN: String
         var confirmedLSN: String
+        /// Missing for none. Versions that do not know it lose the marks, and nothing else.
+        var stale: [String: String]?
     }
 
     /// The bytes of the `S` record.
@@ -67,7 +72,8 @@ extension SourceState {
         let document = Document(
             version: Self.version, systemIdentifier: systemIdentifier, timeline: timeline, database: database,
             slot: slotName, publication: publicationName, slotIsOurs: slotIsOurs, phase: phase,
-            startLSN: startLSN.description, confirmedLSN: confirmedLSN.description)
+            startLSN: startLSN.description, confirmedLSN: confirmedLSN.description,
+            stale: stale.isEmpty ? nil : Dictionary(uniqueKeysWithValues: stale.map { (String($0), $1) }))
         // Strings, numbers and booleans only: there is nothing that JSON could refuse.
         return (try? encoder.encode(document)).map(Array.init) ?? []
     }
@@ -85,9 +91,11 @@ extension SourceState {
                 hint: "run the version of Millrace that wrote it, or delete the connector's offsets "
                     + "(DELETE /connectors/{name}/offsets, while it is stopped) to load everything again")
         }
+        let stale = (document.stale ?? [:]).compactMap { id, reason in UInt32(id).map { ($0, reason) } }
         return SourceState(
             systemIdentifier: document.systemIdentifier, timeline: document.timeline, database: document.database,
             slotName: document.slot, publicationName: document.publication, slotIsOurs: document.slotIsOurs,
-            phase: document.phase, startLSN: startLSN, confirmedLSN: confirmedLSN)
+            phase: document.phase, startLSN: startLSN, confirmedLSN: confirmedLSN,
+            stale: Dictionary(stale) { first, _ in first })
     }
 }

@@ -22,6 +22,23 @@ func staleness(from old: Relation, to new: Relation) -> String? {
     return nil
 }
 
+extension SourceRun {
+    /// Takes the definitions that the log holds for what the server last described: what changes from now on, or has changed
+    /// while nobody looked, is compared with them.
+    mutating func recall(_ relations: some Sequence<Relation>, _ state: SourceState) {
+        counts.stale = state.stale
+        table.state = state
+        for relation in relations {
+            var captured = CapturedRelation(relation: relation, isCaptured: true)
+            let index = table.set(relation.id.value, captured, columnCount: relation.columns.count)
+            // Shown once the server has described it: it may be gone.
+            captured.isCaptured = state.stale[relation.id.value] != nil
+            counts.name(index, captured)
+        }
+        board.set(counts)
+    }
+}
+
 private func remark(_ what: String) -> String {
     what + "; the server sends no changes for rows that this rewrote. To copy the table again: delete the connector's "
         + "offsets while it is stopped (DELETE /connectors/{name}/offsets), or restart it once with snapshot.mode=always"

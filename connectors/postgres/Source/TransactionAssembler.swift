@@ -303,6 +303,12 @@ struct TransactionAssembler: ~Copyable {
     /// Writes the source's state behind what is there. Only between transactions.
     mutating func append(state: [UInt8]) {
         precondition(open == nil && stream == nil, "the source's state does not go into a transaction")
+        var state = state
+        if !counts.stale.isEmpty, var marked = try? SourceState.decode(state) {
+            marked.stale = counts.stale
+            table.state = marked
+            state = marked.encoded()
+        }
         state.withUnsafeBytes { buffer.sourceState($0) }
     }
 

@@ -10,6 +10,9 @@ struct RelationTable {
         var loggedVersion: UInt64?
     }
 
+    /// The source's state as last stored: it is stored again, with the reason, before the first row of a table that has
+    /// become stale.
+    var state: SourceState?
     private(set) var entries: [Entry] = []
     private var indexes: [UInt32: Int] = [:]
 
@@ -80,8 +83,18 @@ extension TransactionAssembler {
             isProjected: entry.captured.projection != nil)
         guard entry.captured.isCaptured, entry.loggedVersion != entry.captured.relation.version else { return }
         beginRecord()
+        // In the transaction that brings the new definition: after a crash both are there, or neither.
+        if let state = staleState() { state.withUnsafeBytes { buffer.sourceState($0) } }
         buffer.relation(entry.captured.relation)
         table.setLogged(index, version: entry.captured.relation.version)
+    }
+
+    /// The state to store because a table has become stale; nil where that is stored already.
+    mutating func staleState() -> [UInt8]? {
+        guard var state = table.state, state.stale != counts.stale else { return nil }
+        state.stale = counts.stale
+        table.state = state
+        return state.encoded()
     }
 
     mutating func selectAnywhere(_ id: UInt32) throws(MalformedRecord) {

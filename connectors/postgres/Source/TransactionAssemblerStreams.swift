@@ -156,6 +156,8 @@ extension TransactionAssembler {
         let info = TransactionInfo(
             flags: [], xid: xid, commitLSN: message.commitLSN, endLSN: message.endLSN, commitTime: message.commitTime,
             originLSN: committing.originLSN)
+        // A spool holds no state: it goes before the spool.
+        if let state = staleState() { state.withUnsafeBytes { buffer.sourceState($0) } }
         try handOver()
         try feed.submit(committing.spool, info)
         for (index, tableCounts) in committing.counts { counts.add(tableCounts, index) }
