@@ -8,7 +8,7 @@ import Testing
         let state = SourceState(
             systemIdentifier: "7123456789012345678", timeline: 3, database: "dä\"ta", slotName: "s",
             publicationName: "p/q", slotIsOurs: true, phase: .streaming, startLSN: LSN(0x16_B374_D848),
-            confirmedLSN: LSN(7))
+            confirmedLSN: LSN(7), stale: [16_400: "the type of \"v\" was changed"])
         #expect(try SourceState.decode(state.encoded()) == state)
         #expect(try SourceState.decode([]) == nil)
     }
