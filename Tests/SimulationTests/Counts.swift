@@ -10,6 +10,8 @@ struct Counts: Sendable {
     var bitFlips = 0
     var resets = 0
     var connectionLosses = 0
+    var lossesInside = 0
+    var parts = 0
     var slotsMovedBack = 0
     var stalls = 0
     var taskFailures = 0
@@ -34,6 +36,7 @@ struct Counts: Sendable {
             ("seeds", \.seeds), ("steps", \.steps), ("transactions", \.transactions), ("power losses", \.powerLosses),
             ("kills", \.kills), ("orderly restarts", \.restarts), ("bit flips", \.bitFlips),
             ("bit flips refused", \.refusals), ("logs begun anew", \.resets), ("connections lost", \.connectionLosses),
+            ("of them behind a part of a transaction", \.lossesInside), ("parts of transactions handed over", \.parts),
             ("slots moved back", \.slotsMovedBack), ("stalls for want of space", \.stalls),
             ("tasks failed", \.taskFailures), ("segments trimmed", \.segmentsTrimmed),
             ("streamed transactions committed", \.streamsCommitted),

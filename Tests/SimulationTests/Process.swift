@@ -205,6 +205,8 @@ extension World {
             if isDamaged { refuse(error.description) } else { fail("\(error)") }
             return false
         default:
+            // The log refuses what makes no sense: then somebody has asked for it.
+            if error.message.contains("used wrongly") { fail("\(error)") }
             guard error.kind == .transient || error.kind == .stopped || error.code == "log_failed" else {
                 fail("\(error)")
                 return false

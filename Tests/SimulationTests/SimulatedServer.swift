@@ -91,8 +91,10 @@ struct SimulatedServer {
     private mutating func commit() {
         let free = [1, 2, 3].filter { !locked.contains($0) } as [UInt32]
         guard !free.isEmpty else { return }
-        let changes = (0...Int(random.next() % 4)).compactMap { _ in free.randomElement(using: &random) }
-            .map { change(in: $0, versions[$0] ?? 0) }
+        let changes = (0...Int(random.next() % (random.percent(15) ? 20 : 4))).compactMap { _ in
+            free.randomElement(using: &random)
+        }
+        .map { change(in: $0, versions[$0] ?? 0) }
         let lsn = take()
         oracle.commit(Expected(commitLSN: lsn, endLSN: lsn + Self.endLength, changes: changes))
         events.append(.transaction(lsn: lsn, xid: takeXID(), changes))

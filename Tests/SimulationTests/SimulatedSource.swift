@@ -180,7 +180,9 @@ final class SimulatedSource: Source, @unchecked Sendable {
     private func stream(_ output: LogWriter) throws(ConnectorError) {
         guard let session else { return }
         do throws(ConnectorError) {
-            if world.breaksConnection() { throw world.trouble("connection_lost") }
+            if world.breaksConnection(insideTransaction: session.assembler.hasSubmittedPart) {
+                throw world.trouble("connection_lost")
+            }
             try session.step(output)
         } catch {
             try keep(output)
@@ -256,9 +258,12 @@ final class Session {
                 throw error
             }
         }
-        if isDry || world.chance(30) {
+        if isDry || world.chance(50) {
             let isDone = try assembler.handOverIfReady()
-            if !isDone && world.chance(40) { try assembler.handOver() }
+            if !isDone && world.chance(60) {
+                if assembler.open?.isBegun == true { world.count(\.parts) }
+                try assembler.handOver()
+            }
         }
         try confirmIdle()
         if world.chance(50) { acknowledge(output) }

@@ -215,9 +215,11 @@ final class World {
         throw trouble("catalog_unavailable")
     }
 
-    func breaksConnection() -> Bool {
-        guard !isQuiet, below(100) < severity else { return false }
+    /// `insideTransaction`: a part of it is in the log, or on its way.
+    func breaksConnection(insideTransaction: Bool) -> Bool {
+        guard !isQuiet, below(insideTransaction ? 25 : 100) < severity else { return false }
         count(\.connectionLosses)
+        if insideTransaction { count(\.lossesInside) }
         return true
     }
 
