@@ -42,7 +42,7 @@ final class PostgresSink: Sink, @unchecked Sendable {
     var batchByteLimit: Int { 16 << 20 }
 
     /// So that changes that come one after the other do not wait for the disk of the target each.
-    var flushPause: Duration { .milliseconds(20) }
+    var flushPause: Duration { .milliseconds(100) }
 
     // MARK: Start and stop
 
