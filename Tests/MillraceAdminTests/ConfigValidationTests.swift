@@ -8,10 +8,11 @@ import Testing
         "database.user": "u", "database.dbname": "d",
     ]
 
-    private func report(_ changes: [String: String]) -> ConfigReport {
-        ConfigValidation.report(
-            on: ConnectorConfig(Self.source.merging(changes) { $1 }), for: PostgresSourceDefinition.definition,
-            isSource: true, version: "1")
+    private func report(_ changes: [String: String], without name: String = "") -> ConfigReport {
+        var values = Self.source.merging(changes) { $1 }
+        values[name] = nil
+        return ConfigValidation.report(
+            on: ConnectorConfig(values), for: PostgresSourceDefinition.definition, isSource: true, version: "1")
     }
 
     private func sinkReport(_ config: [String: String], carriesEvents: Bool = true) -> ConfigReport {
@@ -34,7 +35,7 @@ import Testing
 
     @Test(arguments: [
         ("slot.nmae", "slot.name"), ("table_include_list", "table.include.list"),
-        ("tables.include.list", "table.include.list"), ("table.whitelist", "table.include.list"),
+        ("tables.include.list", "table.include.list"), ("table.include.lists", "table.include.list"),
         ("Database.Hostname", "database.hostname"), ("task.max", "tasks.max"),
         ("publication.autocreate.modes", "publication.autocreate.mode"),
     ])
@@ -61,8 +62,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("column.mask.with.10.chars", "public.t.c"), ("column.mask.hash.SHA-256.with.salt.x", "public.t.c"),
-        ("column.truncate.to.20.chars", "public.t.c"), ("converters", "c"), ("topic.delimiter", "_"),
+        ("converters", "c"), ("topic.delimiter", "/"),
         ("snapshot.mode", "custom"), ("snapshot.query.mode", "custom"),
     ])
     func whatWouldChangeDataAndIsNotThereIsRefused(name: String, value: String) {
@@ -83,6 +83,38 @@ import Testing
     @Test func anotherOutputPluginIsAcceptedWithAWarning() {
         #expect(report(["plugin.name": "decoderbufs"]).warnings.map(\.property) == ["plugin.name"])
         #expect(report(["plugin.name": "pgoutput"]).warnings.isEmpty)
+    }
+
+    @Test(arguments: [
+        "column.mask.with.10.chars", "column.mask.hash.SHA-256.with.salt.x", "column.mask.hash.v2.MD5.with.salt.x",
+        "column.truncate.to.20.chars",
+    ])
+    func propertiesThatHideValuesAreAccepted(_ name: String) {
+        #expect(report([name: "public.t.c"]).errors == [])
+        #expect(report([name: "public.t.c"]).warnings.isEmpty)
+        #expect(MaskingProperties.names(in: ConnectorConfig([name: "public.t.c"])) == [name])
+    }
+
+    @Test func oldNamesOfPropertiesCountAsTheNewOnes() throws {
+        let old = report(
+            ["database.server.name": "srv", "table.whitelist": "public.a"], without: "topic.prefix")
+        #expect(old.errors == [])
+        #expect(old.warnings.map(\.property) == ["database.server.name", "table.whitelist"])
+        let config = ConnectorConfig(["database.server.name": "srv", "table.whitelist": "public.a"])
+        #expect(try SourceOptions(config).topicPrefix == "srv")
+        let both = report(["table.whitelist": "public.a", "table.include.list": "public.b"])
+        #expect(both.errors == ["Unknown property 'table.whitelist': did you mean 'table.include.list'?"])
+        #expect(report(["table.whitelist": "a((", "x": "y"]).errors.count == 1)
+    }
+
+    @Test(arguments: [
+        "offset.storage.topic", "schema.history.internal.kafka.topic", "database.history.kafka.topic",
+        "consumer.override.max.poll.records", "internal.key.converter", "key.converter.schema.registry.url",
+        "config.action.reload", "topic.creation.default.partitions", "errors.retry.timeout",
+    ])
+    func whatOnlyKafkaConnectCaresForIsAccepted(_ name: String) {
+        let value = ["config.action.reload": "none", "errors.retry.timeout": "0"][name] ?? "1"
+        #expect(report([name: value]).errors == [])
     }
 
     @Test func oldNamesOfValuesAreAccepted() {
@@ -121,11 +153,30 @@ import Testing
         #expect(rows.warnings.map(\.property) == ["value.converter"])
     }
 
-    @Test func transformsAreRefusedButForUnwrappingOfRows() {
+    @Test func transformsAreKnownWithTheirPropertiesAndOthersAreRefusedWithAList() {
         let unwrap = [
             "topics": "a", "transforms": "u", "transforms.u.type": "io.debezium.transforms.ExtractNewRecordState",
         ]
-        #expect(sinkReport(unwrap).errors.count == 1)
+        #expect(sinkReport(unwrap).errors == [])
+        var route = unwrap
+        route["transforms.u.type"] = "org.apache.kafka.connect.transforms.RegexRouter"
+        route["transforms.u.regex"] = "a(.*)"
+        route["transforms.u.predicate"] = "p"
+        #expect(
+            sinkReport(route).errors == [
+                "Missing required configuration \"transforms.u.replacement\" which has no default value.",
+                "Invalid value p for configuration transforms.u.predicate: there is no predicate of this name in 'predicates'",
+            ])
+        route["transforms.u.type"] = "io.debezium.transforms.Filter"
+        #expect(sinkReport(route).errors.count == 1)
+        #expect(
+            sinkReport(route).errors.first?.contains("org.apache.kafka.connect.transforms.RegexRouter") == true)
+    }
+
+    @Test func rowsHaveNoUseForTransformsAndIgnoreOnlyTheUnwrapping() {
+        let unwrap = [
+            "topics": "a", "transforms": "u", "transforms.u.type": "io.debezium.transforms.ExtractNewRecordState",
+        ]
         #expect(sinkReport(unwrap, carriesEvents: false).errors.isEmpty)
         var route = unwrap
         route["transforms.u.type"] = "org.apache.kafka.connect.transforms.RegexRouter"

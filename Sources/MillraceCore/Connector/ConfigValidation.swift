@@ -283,6 +283,10 @@ package struct ConfigValidation: Sendable {
                 continue
             }
             if prefixes.contains(where: { name.hasPrefix($0) }) { continue }
+            if let current = PropertyNames.oldNames[name], knownSet.contains(current), config.values[current] == nil {
+                warn(name, "is the name that \(current) had before Debezium 2; it counts as that")
+                continue
+            }
             guard let meant = PropertyNames.likelyMeant(name, among: known) else {
                 warn(name, "is not a property that this connector knows; it is kept, and has no effect")
                 continue

@@ -6,14 +6,15 @@ package struct ConnectorConfig: Hashable, Sendable {
         self.values = values
     }
 
+    /// A value that stands under the name that Debezium had for the property before its version 2 counts too.
     package subscript(name: String) -> String? {
-        get { values[name] }
+        get { values[name] ?? PropertyNames.oldName(of: name).flatMap { values[$0] } }
         set { values[name] = newValue }
     }
 
     /// The value, or the definition's default; nil where neither is there.
     package func string(_ name: String, _ definition: ConfigDefinition) -> String? {
-        values[name] ?? definition[name]?.defaultValue
+        self[name] ?? definition[name]?.defaultValue
     }
 
     /// Java's `Boolean.parseBoolean` after trimming; the definition's default where the property is absent.

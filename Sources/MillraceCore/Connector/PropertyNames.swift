@@ -8,6 +8,11 @@ package enum PropertyNames {
         "database.server.name": "topic.prefix", "publication.autocreate": "publication.autocreate.mode",
     ]
 
+    private static let currentNames = Dictionary(oldNames.map { ($1, $0) }) { first, _ in first }
+
+    /// What a property was called before; nil for most.
+    static func oldName(of name: String) -> String? { currentNames[name] }
+
     /// The known name that `name` is most likely a slip of; nil if it is like none of them.
     package static func likelyMeant(_ name: String, among known: [String]) -> String? {
         if let current = oldNames[name], known.contains(current) { return current }

@@ -8,6 +8,9 @@ package enum PostgresSourceDefinition {
         unlistedKeys: unlistedKeys,
         knownPrefixes: [
             "snapshot.select.statement.overrides.",
+            // Of Kafka Connect's workers, of Debezium's other connectors and of its embedded engine.
+            "offset.storage", "offset.flush.", "database.history.", "schema.history.internal", "consumer.", "producer.",
+            "debezium.",
             "converters.", "post.processors.", "driver.", "internal.", "signal.", "notification.",
             "column.mask.hash.", "column.mask.with.", "column.truncate.to.",
         ],
