@@ -86,7 +86,7 @@ def wait_for_records(server, count):
         if (metric(server, "millrace_sink_changes_total") or 0) >= count and \
                 metric(server, "millrace_sink_lag_bytes") == 0:
             return
-        time.sleep(0.05)
+        time.sleep(0.5)
     raise Failure(f"not everything is in Kafka: see {server.log}")
 
 

@@ -45,6 +45,26 @@ import Testing
         #expect(records[2].header("__debezium.oldkey") == "{\"id\":1}")
     }
 
+    @Test func transformsAndConvertersHaveTheirSay() throws {
+        let run = try SinkRun([
+            "transforms": "row,route", "transforms.row.type": "io.debezium.transforms.ExtractNewRecordState",
+            "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+            "transforms.route.regex": "srv\\.public\\.(.*)", "transforms.route.replacement": "copy-$1",
+            "key.converter": "org.apache.kafka.connect.json.JsonConverter", "key.converter.schemas.enable": "false",
+            "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "value.converter.schemas.enable": "false",
+        ])
+        let sink = try run.makeSink()
+        defer { sink.stop() }
+        try run.deliver([SinkRun.inserts(7...7, into: BatchBuilder())], to: sink)
+        let records = try run.records(of: "copy-people")
+        #expect(records.map(\.key) == ["{\"id\":7}"])
+        #expect(records.map(\.value) == ["{\"id\":7,\"name\":\"n\"}"])
+        #expect(records.map(\.position) == ["0/AA:0"])
+        #expect(records.first?.header("__debezium.context.connectorLogicalName") == "srv")
+        #expect(sink.status().changesByTable == ["copy-people": 1])
+    }
+
     @Test func thePositionCanBeLeftOut() throws {
         let run = try SinkRun(["headers.position.enabled": "false", "extended.headers.enabled": "false"])
         try run.deliver(SinkRun.inserts(1...1, into: BatchBuilder()))

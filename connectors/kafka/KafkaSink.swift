@@ -155,13 +155,16 @@ final class KafkaSink: Sink, @unchecked Sendable {
 
     private func updateStatus(_ batch: ChangeBatch) {
         let topics = pipeline.topics
-        let prefixLength = source.topicPrefix.count + 1
+        let prefix = source.topicPrefix + "."
         shared.update { shared in
             shared.status.bytes += UInt64(batch.bytes.count)
             shared.status.transactions += newTransactions
             for (index, count) in newEvents.enumerated() where count > 0 {
                 shared.status.changes += count
-                shared.status.changesByTable[String(topics[index].dropFirst(prefixLength)), default: 0] += count
+                // Transforms may have given another name.
+                let topic = topics[index]
+                let table = topic.hasPrefix(prefix) ? String(topic.dropFirst(prefix.count)) : topic
+                shared.status.changesByTable[table, default: 0] += count
             }
         }
         newTransactions = 0

@@ -25,12 +25,13 @@ func stop(_ text: String) -> Never {
 
 let brokerCount = CommandLine.arguments.dropFirst().first.flatMap { Int32($0) } ?? 1
 var message = [CChar](repeating: 0, count: 512)
-guard let owner = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), &message, message.count),
+let configuration = rd_kafka_conf_new()
+// Its own client has nothing to say.
+rd_kafka_conf_set(configuration, "log_level", "0", &message, message.count)
+guard let owner = rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &message, message.count),
     let cluster = rd_kafka_mock_cluster_new(owner, brokerCount),
     let servers = rd_kafka_mock_cluster_bootstraps(cluster)
 else { stop("no mock cluster") }
-// Its own client has nothing to say.
-rd_kafka_set_log_level(owner, 0)
 
 /// Carries out one command; nil for one that is none.
 func run(_ words: [String]) -> rd_kafka_resp_err_t? {
