@@ -72,10 +72,11 @@ import Testing
         #expect(written > 0)
     }
 
-    /// Digits are passed on as they came: leading zeros too, which PostgreSQL does not write and JSON does not take.
+    /// Digits are passed on as they came: leading zeros too, which PostgreSQL does not write and JSON does not take, and
+    /// numbers that are too large for Foundation's parser.
     private static func isNumber(_ encoder: ColumnEncoder) -> Bool {
         switch encoder {
-        case .integer, .decimalNumber, .money: true
+        case .integer, .decimalNumber, .money, .float: true
         case .array(let element, _): isNumber(elements[element])
         default: false
         }
