@@ -98,8 +98,8 @@ import Musl
             logError { try storage.rename(missing, to: missing + "2") }
                 == .io(operation: "rename", path: missing, errno: ENOENT))
         #expect(
-            logError { _ = try FileChangeLog.open(directory: "/proc/version/log", storage: storage) }
-                == .io(operation: "make directory", path: "/proc/version/log", errno: ENOTDIR))
+            logError { _ = try FileChangeLog.open(directory: "/etc/passwd/log", storage: storage) }
+                == .io(operation: "make directory", path: "/etc/passwd/log", errno: ENOTDIR))
     }
 
     /// /dev/full refuses every write for want of space.
