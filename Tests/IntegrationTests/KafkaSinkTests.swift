@@ -21,6 +21,8 @@ struct KafkaSinkTests {
                 "producer.topic.metadata.refresh.fast.interval.ms": "50", "producer.batch.num.messages": "100",
                 "retriable.restart.connector.wait.ms": "500",
             ].merging(sink) { $1 })
+        // What is committed before the slot is there comes with the load, and not change by change.
+        try eventually("the slot is there", state: { shop.situation() }) { try shop.confirmedFlushLSN() != nil }
         return shop
     }
 
