@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from servers import CLIENT_ENVIRONMENT, PG_BIN, Failure
+from servers import CLIENT_ENVIRONMENT, PG_BIN, Failure, cpu_seconds
 
 TABLES = """
     create table account (id integer primary key, balance bigint not null, note text);
@@ -63,12 +63,17 @@ class Poller:
         self.pq.PQclear(result)
         return rows
 
+    def cpu(self):
+        """CPU seconds of the server's process for this connection."""
+        return cpu_seconds(self.pq.PQbackendPID(self.connection))
+
     def close(self):
         self.pq.PQfinish(self.connection)
 
 
 def measure(source, target, rate, seconds):
-    """Sorted delays in milliseconds, one per transaction; the first second, in which all are new to each other, aside."""
+    """Sorted delays in milliseconds, one per transaction; the first second, in which all are new to each other, aside. And
+    the CPU seconds that the polling took on the target."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql", dir="/tmp") as script:
         script.write(TRANSACTION)
         script.flush()
@@ -81,12 +86,13 @@ def measure(source, target, rate, seconds):
             env=CLIENT_ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             delays = poll_until_ended(poller, writer, source)
+            cpu = poller.cpu()
         finally:
             poller.close()
             if writer.poll() is None:
                 writer.kill()
             writer.wait()
-    return sorted(delays)
+    return sorted(delays), cpu
 
 
 def poll_until_ended(poller, writer, source):
