@@ -45,6 +45,7 @@ package struct FileStorage: LogStorage {
     package func makeDirectory(_ directory: String) throws(LogError) {
         var path = directory.hasPrefix("/") ? "" : "."
         let parts = directory.split(separator: "/")
+        var existing: [String] = []
         for (index, part) in parts.enumerated() {
             let parent = path.isEmpty ? "/" : path
             path += "/" + part
@@ -55,9 +56,10 @@ package struct FileStorage: LogStorage {
             } else if index >= parts.count - 2 {
                 // It may have been made a moment ago by somebody who was killed before its name was durable. The data
                 // directory itself is not ours to look after: its parent need not even be readable for us.
-                try syncDirectory(parent)
+                existing.append(parent)
             }
         }
+        for parent in existing { try syncDirectory(parent) }
     }
 
     package func create(_ path: String) throws(LogError) -> File {
