@@ -37,12 +37,17 @@ import Testing
             "database.hostname": "db", "database.port": "6000", "database.user": "u", "database.password": " p ",
             "database.sslmode": "verify-full", "database.sslrootcert": "/ca", "database.sslcert": "/c",
             "database.sslkey": "/k", "database.sslpassword": "kp", "database.tcpKeepAlive": "false",
+            "tcp.timeout.ms": "12000",
         ])
         let expected = [
             "host": "db", "port": "6000", "user": "u", "password": " p ", "dbname": "app", "sslmode": "verify-full",
             "sslrootcert": "/ca", "sslcert": "/c", "sslkey": "/k", "sslpassword": "kp", "keepalives": "0",
+            "keepalives_idle": "4", "keepalives_interval": "2", "keepalives_count": "4", "tcp_user_timeout": "12000",
         ]
         #expect(options.connection.values == expected)
+        // The server's end gives up after the same times.
+        let sent = options.connection.pinned()["options"] ?? ""
+        #expect(sent.contains("-c tcp_keepalives_idle=4 ") && sent.contains("-c tcp_user_timeout=12000"), "\(sent)")
     }
 
     @Test func oldNameOfNoDataIsNever() throws {
