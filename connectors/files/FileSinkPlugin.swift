@@ -22,6 +22,10 @@ package struct FileSinkPlugin: SinkPlugin {
         } catch {
             findings.append(ConfigFinding("transforms", error.message))
         }
+        for property in ["key.converter", "value.converter"] {
+            guard let name = config[property], ConverterChoice.Kind(className: name)?.isBinary == true else { continue }
+            findings.append(ConfigFinding(property, "a line of JSON cannot hold what this converter writes"))
+        }
         if let path = config["path"]?.trimmed, path.hasPrefix("/"), let fault = Self.fault(in: path) {
             findings.append(ConfigFinding("path", fault))
         }

@@ -29,6 +29,14 @@ package struct ConverterChoice: Sendable, Hashable {
             guard let known else { return nil }
             self = known
         }
+
+        /// What it writes is bytes that only a Kafka record can hold.
+        package var isBinary: Bool {
+            switch self {
+            case .json, .string, .simpleHeader, .cloudEvents: false
+            default: true
+            }
+        }
     }
 
     package var kind: Kind
