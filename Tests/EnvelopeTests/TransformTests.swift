@@ -188,6 +188,10 @@ import Testing
         }
     }
 
+    @Test func everyConverterThatValidationKnowsIsThere() {
+        #expect(CommonProperties.knownConverters == ConverterChoice.Kind.allCases.map(\.rawValue))
+    }
+
     @Test func aSinksOwnTransformsGoBeforeTheSources() {
         let source = ConnectorConfig(["transforms": "a", "transforms.a.type": "A", "name": "s"])
         #expect(TransformChain.effective(source: source, sink: ConnectorConfig([:])).values.count == 2)

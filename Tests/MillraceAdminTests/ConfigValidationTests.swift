@@ -144,11 +144,14 @@ import Testing
     }
 
     @Test func convertersThatAreMissingAreRefusedWhereTheyWouldBeApplied() {
-        let avro = "io.confluent.connect.avro.AvroConverter"
-        let errors = sinkReport(["topics": "a", "value.converter": avro]).errors
+        let other = "io.confluent.connect.json.JsonSchemaConverter"
+        let errors = sinkReport(["topics": "a", "value.converter": other]).errors
         #expect(errors.count == 1)
         #expect(errors.first?.contains("Available here: org.apache.kafka.connect.json.JsonConverter") == true)
-        let rows = sinkReport(["topics": "a", "value.converter": avro], carriesEvents: false)
+        for known in CommonProperties.knownConverters {
+            #expect(sinkReport(["topics": "a", "value.converter": known]).errors == [])
+        }
+        let rows = sinkReport(["topics": "a", "value.converter": other], carriesEvents: false)
         #expect(rows.errors.isEmpty)
         #expect(rows.warnings.map(\.property) == ["value.converter"])
     }

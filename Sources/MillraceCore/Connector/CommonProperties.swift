@@ -2,6 +2,24 @@
 package enum CommonProperties {
     package static let jsonConverter = "org.apache.kafka.connect.json.JsonConverter"
     package static let headerConverter = "org.apache.kafka.connect.storage.SimpleHeaderConverter"
+    /// The converters that there are, by the names of their classes.
+    package static let knownConverters = [
+        "org.apache.kafka.connect.json.JsonConverter",
+        "org.apache.kafka.connect.storage.StringConverter",
+        "org.apache.kafka.connect.storage.SimpleHeaderConverter",
+        "org.apache.kafka.connect.converters.ByteArrayConverter",
+        "org.apache.kafka.connect.converters.BooleanConverter",
+        "org.apache.kafka.connect.converters.ShortConverter",
+        "org.apache.kafka.connect.converters.IntegerConverter",
+        "org.apache.kafka.connect.converters.LongConverter",
+        "org.apache.kafka.connect.converters.FloatConverter",
+        "org.apache.kafka.connect.converters.DoubleConverter",
+        "io.debezium.converters.BinaryDataConverter",
+        "io.debezium.converters.ByteBufferConverter",
+        "io.debezium.converters.CloudEventsConverter",
+        "io.confluent.connect.avro.AvroConverter",
+        "io.confluent.connect.protobuf.ProtobufConverter",
+    ]
 
     /// Beginnings of names that are known without being listed: options of converters, of Kafka clients, and the like.
     package static let knownPrefixes = [

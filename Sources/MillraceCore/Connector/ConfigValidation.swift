@@ -56,8 +56,15 @@ package struct ConfigValidation: Sendable {
             warn(name, "has no effect: this connector moves rows as they are, without converting them")
             return
         }
+        // Also by their short names, as Kafka Connect finds plugins.
+        let isKnown = CommonProperties.knownConverters.contains { known in
+            let short = known.split(separator: ".").last.map(String.init) ?? known
+            return value == known || value == short || value + "Converter" == short
+        }
+        if isKnown { return }
         report.entries[index].value = nil
-        report.entries[index].errors.append(Self.classNotFound(name, value, available: [standard]))
+        report.entries[index].errors.append(
+            Self.classNotFound(name, value, available: CommonProperties.knownConverters))
         if let version = report.entries.firstIndex(where: { $0.key.name == name + ".plugin.version" }) {
             report.entries[version].key.defaultValue = nil
             report.entries[version].value = nil
