@@ -44,6 +44,8 @@ final class World {
     var process: Process?
     /// Those who are inside a call that takes long.
     var blocked: Set<Actor> = []
+    /// Steps inside of the current one.
+    private var inside = 0
     /// Nothing goes wrong any more.
     var isQuiet = false
     /// A bit was flipped. From then on the log may refuse, but not lie.
@@ -152,6 +154,7 @@ final class World {
 
     /// What only happens between steps, and what must hold behind each.
     func afterStep() {
+        forgetInside()
         if storage.isDown { goDown(power: chance(70)) }
         guard failed == nil, !isRefused else { return }
         if !isQuiet && below(100) < severity { intervene() }
@@ -164,12 +167,17 @@ final class World {
         guard failed == nil, !isRefused, !storage.isDown, blocked.count < 6, process?.isStopping == false else {
             throw trouble("interrupted")
         }
+        // Those who wait below it on the stack may be what it waits for: then its patience ends.
+        inside += 1
+        guard inside < 2000 else { throw trouble("interrupted") }
         blocked.insert(who)
         defer { blocked.remove(who) }
         step()
         checkInvariants()
         if counts.steps > 30_000 { fail("the run does not end") }
     }
+
+    func forgetInside() { inside = 0 }
 
     func take(_ actor: Actor) {
         guard let process, !blocked.contains(actor), !storage.isDown, failed == nil else { return }

@@ -120,6 +120,7 @@ extension World {
             if storage.isDown { goDown(power: true) }
             guard failed == nil, !isRefused else { return }
             checkInvariants()
+            forgetInside()
             if isAtRest { return checkContents() }
         }
         fail("it does not come to rest: \(standing)")
