@@ -63,6 +63,59 @@ import Testing
         #expect(try ops(["skipped.operations": "none"]) == ["\"c\"", "\"u\"", "\"d\"", "null", "\"t\""])
     }
 
+    @Test func heartbeatsHaveATopicOfTheirOwnAndTheTimeOfTheirCommit() throws {
+        let builder = BatchBuilder()
+        builder.transaction(lsn: 100) { $0.message(prefix: "millrace.heartbeat.debezium", content: "") }
+        let batch = builder.build()
+        func lines(_ properties: [String: String] = [:]) throws -> [String] {
+            try EventHarness(try EnvelopeOptions.test(properties)).lines(of: batch)
+        }
+        let line = try #require(try lines().first)
+        #expect(
+            line.hasPrefix(
+                #"{"topic":"__debezium-heartbeat.srv","partition":0,"key":{"serverName":"srv"},"value":{"ts_ms":"#))
+        #expect(line.hasSuffix(#"},"headers":[]}"#))
+        #expect(try lines() == [line])
+        let schemas = ["key.converter.schemas.enable": "true", "value.converter.schemas.enable": "true"]
+        let full = try #require(try lines(schemas.merging(["topic.heartbeat.prefix": "__hb"]) { $1 }).first)
+        // As Debezium 3.6.3 wrote them.
+        #expect(
+            full.hasPrefix(
+                #"{"topic":"__hb.srv","partition":0,"key":{"schema":{"type":"struct","fields":[{"type":"string","optional":false,"#
+                    + #""field":"serverName"}],"optional":false,"name":"io.debezium.connector.common.ServerNameKey","version":1},"#
+                    + #""payload":{"serverName":"srv"}},"value":{"schema":{"type":"struct","fields":[{"type":"int64","optional":"#
+                    + #"false,"field":"ts_ms"}],"optional":false,"name":"io.debezium.connector.common.Heartbeat","version":1},"#
+                    + #""payload":{"ts_ms":"#))
+        let harness = EventHarness(try EnvelopeOptions.test([:]), isWanted: { $0.hasPrefix("srv.") })
+        #expect(try harness.lines(of: batch).isEmpty)
+    }
+
+    @Test func updatesThatChangeNothingAreLeftOutIfAskedFor() throws {
+        let full = Relation.table(
+            4, "full", replicaIdentity: .full,
+            [
+                .int4("id", key: true),
+                Column(name: "v", typeOID: TypeOID.text, typeName: "text", defaultExpression: "'d'::text"), .text("w"),
+            ])
+        func ids(_ properties: [String: String]) throws -> [String?] {
+            try events(properties) {
+                $0.relation(full)
+                $0.update(full, old: ["1", "a", nil], new: ["1", "a", nil])
+                $0.update(full, old: ["2", "a", nil], new: ["2", "b", nil])
+                $0.update(full, old: ["3", "a", nil], new: ["3", .unchanged, nil])
+                // Both look the same in JSON, which shows the default for NULL.
+                $0.update(full, old: ["4", "d", nil], new: ["4", nil, nil])
+                $0.update(full, old: ["5", "a", "x"], new: ["5", "a", "y"])
+                $0.relation(table)
+                $0.update(table, new: ["6", "a"])
+            }.map { $0["value"]?["after"]?["id"]?.text }
+        }
+        #expect(try ids([:]) == ["1", "2", "3", "4", "5", "6"])
+        #expect(try ids(["skip.messages.without.change": "true"]) == ["2", "4", "5", "6"])
+        let masked = ["skip.messages.without.change": "true", "column.mask.with.3.chars": "public.full.(v|w)"]
+        #expect(try ids(masked) == ["6"])
+    }
+
     @Test func anUnchangedValueComesFromTheOldImageWhereItIs() throws {
         let full = Relation.table(4, "full", replicaIdentity: .full, [.int4("id", key: true), .text("v"), .text("w")])
         let events = try events {

@@ -45,6 +45,39 @@ struct DebeziumRecordingTests {
         #expect(differences.isEmpty, "\(differences.joined(separator: "\n"))")
     }
 
+    /// Not by a recording: how many there are is up to the clock.
+    @Test func heartbeatsArriveWhileNothingHappens() throws {
+        let server = try Self.server.get()
+        try server.execute("drop database if exists app with (force)")
+        try server.execute("create database app template template0 encoding 'UTF8'")
+        let millrace = try MillraceProcess()
+        defer {
+            millrace.kill9()
+            dropSlot(server)
+        }
+        let folder = millrace.folder.path + "/files"
+        let config = try Scenario("01-basic-crud").sourceConfig(port: server.port)
+        // Lists of prefixes are about other messages.
+        let heartbeats = ["heartbeat.interval.ms": "100", "message.prefix.include.list": "none"]
+        try millrace.putConnector("inventory", config.merging(heartbeats) { $1 })
+        try millrace.putConnector(
+            "files",
+            ["connector.class": "file-sink", "source": "inventory", "path": folder, "rotate.interval.ms": "100"])
+        let lines = try eventually(
+            "three heartbeats are in files", within: .seconds(30), state: { lastLines(of: millrace.logFile) }
+        ) { () -> [String]? in
+            let lines = try self.events(in: folder)
+            return lines.count >= 3 ? lines : nil
+        }
+        #expect(
+            lines.allSatisfy {
+                $0.hasPrefix(
+                    #"{"topic":"__debezium-heartbeat.srv","partition":0,"key":{"serverName":"srv"},"value":{"ts_ms":"#)
+            }, "\(lines)")
+        // Each with a time of its own.
+        #expect(Set(lines).count == lines.count)
+    }
+
     /// A cluster of its own: the events name the database, so that it has to be `app`.
     private static let server = Result { try PostgresServer() }
 

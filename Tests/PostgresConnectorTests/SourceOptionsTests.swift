@@ -56,6 +56,26 @@ import Testing
         #expect(throws: ConnectorError.self) { try FilterTests.options(["snapshot.mode": "sometimes"]) }
     }
 
+    @Test(arguments: [
+        ("column.mask.hash.SHA-999.with.salt.x", "SHA-999"), ("column.mask.hash.SHA-256", "with.salt"),
+        ("column.mask.with.many.chars", "number of characters"), ("column.truncate.to.0.chars", "at least 1"),
+        ("column.mask.all", "is expected"),
+    ])
+    func aMaskThatNoSinkCouldCarryOutIsRefused(_ name: String, _ part: String) throws {
+        let error = #expect(throws: ConnectorError.self) { try FilterTests.options([name: "public.t.c"]) }
+        #expect(error?.message.contains("'\(name)'") == true && error?.message.contains(part) == true)
+    }
+
+    @Test func masksOfDebeziumsFormsAreTaken() throws {
+        _ = try FilterTests.options([
+            "column.mask.hash.sha-256.with.salt.x.with.salt.y": "public.t.c",
+            "column.mask.hash.v2.MD5.with.salt.x": "a.b.c",
+            "column.mask.with.0.chars": "public.t.d", "column.truncate.to.3.chars": "public.(t|u).e",
+        ])
+        let broken = ["column.mask.with.3.chars": "public.(t.d"]
+        #expect(throws: ConnectorError.self) { try FilterTests.options(broken) }
+    }
+
     @Test func overridesNeedAStatement() throws {
         let name = "snapshot.select.statement.overrides"
         let options = try FilterTests.options([name: "s.t, s.u", "\(name).s.t": "SELECT 1", "\(name).s.u": "SELECT 2"])

@@ -8,6 +8,10 @@ enum ColumnMask {
     /// UTF-16 units of a text, or bytes of a bytea.
     case truncate(Int)
 
+    var isFixed: Bool {
+        if case .fixed = self { true } else { false }
+    }
+
     /// What is written for `text`, before it is encoded. `scratch` holds it where it is not a part of `text`.
     func masked(_ text: UnsafeRawBufferPointer, isBytes: Bool, _ scratch: JSONBuffer) -> UnsafeRawBufferPointer {
         switch self {
@@ -53,7 +57,7 @@ extension ColumnEncoder {
     }
 }
 
-extension ColumnRules.Action {
+extension MaskingRule {
     /// What the schema of the column says of it.
     var parameter: ConnectParameter {
         switch self {

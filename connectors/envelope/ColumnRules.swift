@@ -4,13 +4,7 @@ package import MillraceCore
 /// `column.mask.hash(.v2).ALGORITHM.with.salt.SALT`, `column.truncate.to.N.chars`; and which columns tell of their source
 /// type: `column.propagate.source.type`, `datatype.propagate.source.type`.
 package struct ColumnRules: Sendable {
-    enum Action: Sendable {
-        case mask(count: Int)
-        case hash(algorithm: String, salt: String, ValueHash.Version)
-        case truncate(count: Int)
-    }
-
-    private var rules: [(patterns: [String], action: Action)] = []
+    private var rules: [(patterns: [String], action: MaskingRule)] = []
     private var propagatedColumns: [String] = []
     private var propagatedTypes: [String] = []
 
@@ -19,7 +13,7 @@ package struct ColumnRules: Sendable {
     /// Throws what is wrong with a property. No masking is ever left out in silence.
     package init(_ config: ConnectorConfig) throws(ConnectorError) {
         for (name, value) in config.values.sorted(by: { $0.key < $1.key }) {
-            if let action = try ColumnRules.action(name) {
+            if let action = try ColumnRules.rule(name) {
                 rules.append((try ColumnRules.patterns(name, value), action))
             }
         }
@@ -29,39 +23,17 @@ package struct ColumnRules: Sendable {
             "datatype.propagate.source.type", config["datatype.propagate.source.type"] ?? "")
     }
 
-    /// What the name of a property says; nil for one that has nothing to do with masking.
-    private static func action(_ name: String) throws(ConnectorError) -> Action? {
-        if let rest = name.suffix(behind: "column.mask.hash.") {
-            let version: ValueHash.Version = rest.hasPrefix("v2.") ? .v2 : .v1
-            let parts = (version == .v2 ? rest.dropFirst(3) : rest[...])
-                .split(separator: ".with.salt.", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, !parts[1].isEmpty else {
-                throw invalid(name, "column.mask.hash.<algorithm>.with.salt.<salt> is expected")
-            }
-            let algorithm = String(parts[0])
-            guard ValueHash(algorithm, salt: "", version) != nil else {
-                throw invalid(
-                    name,
-                    "there is no hash algorithm '\(algorithm)'; SHA-256 and SHA-512 are the usual ones, and MD5, SHA-1, "
-                        + "SHA-224, SHA-384, SHA-512/256 and SHA3-256 are there too")
-            }
-            return .hash(algorithm: algorithm, salt: String(parts[1]), version)
+    private static func rule(_ name: String) throws(ConnectorError) -> MaskingRule? {
+        let rule: MaskingRule?
+        do {
+            rule = try MaskingRule(property: name)
+        } catch {
+            throw invalid(name, error.reason)
         }
-        if let rest = name.suffix(behind: "column.mask.with.") { return .mask(count: try count(rest, name)) }
-        if let rest = name.suffix(behind: "column.truncate.to.") {
-            let count = try count(rest, name)
-            guard count > 0 else { throw invalid(name, "a length of at least 1 is expected") }
-            return .truncate(count: count)
+        if case .hash(let algorithm, _, let version)? = rule, ValueHash(algorithm, salt: "", version) == nil {
+            throw invalid(name, "OpenSSL here has no hash algorithm '\(algorithm)'")
         }
-        return nil
-    }
-
-    /// `12.chars`
-    private static func count(_ text: String, _ name: String) throws(ConnectorError) -> Int {
-        guard text.hasSuffix(".chars"), let count = Int(text.dropLast(6)), (0...1_000_000).contains(count) else {
-            throw invalid(name, "a number of characters is expected in the name, followed by .chars")
-        }
-        return count
+        return rule
     }
 
     private static func patterns(_ name: String, _ value: String) throws(ConnectorError) -> [String] {
@@ -78,7 +50,7 @@ package struct ColumnRules: Sendable {
 
     // MARK: For one relation
 
-    func action(_ column: Column, of relation: Relation) -> Action? {
+    func action(_ column: Column, of relation: Relation) -> MaskingRule? {
         let name = "\(relation.qualifiedName).\(column.name)"
         return rules.first { ColumnRules.matches($0.patterns, name) }?.action
     }

@@ -24,10 +24,28 @@ extension EnvelopeEncoder {
     func update(
         _ plan: TablePlan, _ lsn: LSN, _ old: OldTuple?, _ new: TupleView, _ events: EncodedEvents
     ) throws(ConnectorError) {
+        if options.skipsUnchangedRows, let old, try isUnchanged(plan, old, new, events) {
+            // Debezium announces transactions before it looks what is in them.
+            return beginTransaction(lsn, events)
+        }
         if let old, try hasNewKey(plan, old, new, events) {
             return try changeKey(plan, lsn, old, new, events)
         }
         try write(.update, plan, lsn, old: old, new: new, .none, events)
+    }
+
+    /// Whether an event would show the same row twice. Only a whole old image can tell.
+    private func isUnchanged(
+        _ plan: TablePlan, _ old: OldTuple, _ new: TupleView, _ events: EncodedEvents
+    ) throws(ConnectorError) -> Bool {
+        guard case .full(let before) = old else { return false }
+        let out = events.json
+        let start = out.count
+        defer { out.truncate(to: start) }
+        try row.write(before, nil, plan, into: out)
+        let middle = out.count
+        try row.write(new, old, plan, into: out)
+        return out[start..<middle].elementsEqual(out[middle..<out.count]) && plan.hasSameNulls(before, new)
     }
 
     private func hasNewKey(

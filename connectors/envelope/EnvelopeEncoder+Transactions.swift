@@ -109,7 +109,7 @@ extension EnvelopeEncoder {
                 commitTime: info.commitTime, schemas: Self.transactionSchemas))
     }
 
-    private func withSchema(
+    func withSchema(
         _ converter: EnvelopeOptions.Converter, _ schema: ConnectSchema, _ out: JSONBuffer, _ payload: () -> Void
     ) {
         guard converter.includesSchema else { return payload() }
@@ -143,6 +143,7 @@ extension EnvelopeEncoder {
     // MARK: Messages
 
     func message(_ lsn: LSN, _ view: MessageView, _ events: EncodedEvents) throws(ConnectorError) {
+        if HeartbeatMessage.matches(view.prefix) { return heartbeat(events) }
         guard isWantedTopic(options.messageTopic) else { return }
         if view.isTransactional { beginTransaction(lsn, events) }
         let out = events.json

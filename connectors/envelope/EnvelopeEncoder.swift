@@ -16,10 +16,11 @@ package final class EnvelopeEncoder {
     /// Things that users should know and that are no errors; whoever logs them empties the list.
     package var warnings: [String] = []
 
-    /// Schemas of events, by `EncodedEvent.schemas`: of messages, of transactions, then of relations as they come.
+    /// Schemas of events, by `EncodedEvent.schemas`: of messages, transactions and heartbeats, then of relations as they come.
     private(set) var schemas: [(key: ConnectSchema?, value: ConnectSchema?)]
     static let messageSchemas = 0
     static let transactionSchemas = 1
+    static let heartbeatSchemas = 2
 
     private var plans: [RelationID: TablePlan] = [:]
     private var lastPlan: TablePlan?
@@ -49,6 +50,7 @@ package final class EnvelopeEncoder {
         schemas = [
             (EventSchemas.messageKey, EventSchemas.message(options.binaryMode)),
             (EventSchemas.transactionKey, EventSchemas.transaction),
+            (EventSchemas.heartbeatKey, EventSchemas.heartbeat),
         ]
     }
 

@@ -70,11 +70,14 @@ package struct EnvelopeOptions: Sendable {
     package var unavailablePlaceholder = Array("__debezium_unavailable_value".utf8)
     package var includesUnknownTypes = false
     package var writesTombstones = true
+    /// `skip.messages.without.change`
+    package var skipsUnchangedRows = false
     /// `c`, `u`, `d`, `t`.
     package var skippedOperations: Set<Character> = ["t"]
     package var writesTransactionMetadata = false
     package var transactionTopic: String
     package var messageTopic: String
+    package var heartbeatTopic: String
     package var writesContextHeaders = true
     package var keyColumns: [KeyColumns] = []
     /// Columns that are masked, cut, or tell of their source type.
@@ -90,6 +93,10 @@ package struct EnvelopeOptions: Sendable {
         let delimiter = source.config["topic.delimiter"] ?? "."
         transactionTopic = "\(source.topicPrefix)\(delimiter)\(source.config["topic.transaction"] ?? "transaction")"
         messageTopic = "\(source.topicPrefix).message"
+        let heartbeat = source.config["topic.heartbeat.prefix"] ?? source.config["heartbeat.topics.prefix"]
+        heartbeatTopic =
+            source.config["topic.heartbeat.name"]
+            ?? "\(heartbeat ?? "__debezium-heartbeat")\(delimiter)\(source.topicPrefix)"
         for finding in EnvelopeOptions.refusals(source.config, overriddenBy: sink) {
             throw ConnectorError(
                 .configuration, code: "unsupported_property", "\(finding.property ?? ""): \(finding.message)")
@@ -122,6 +129,7 @@ package struct EnvelopeOptions: Sendable {
     private mutating func readSelections(_ config: ConnectorConfig) throws(ConnectorError) {
         includesUnknownTypes = EnvelopeOptions.flag("include.unknown.datatypes", config, includesUnknownTypes)
         writesTombstones = EnvelopeOptions.flag("tombstones.on.delete", config, writesTombstones)
+        skipsUnchangedRows = EnvelopeOptions.flag("skip.messages.without.change", config, false)
         writesTransactionMetadata = EnvelopeOptions.flag("provide.transaction.metadata", config, false)
         writesContextHeaders = EnvelopeOptions.flag("extended.headers.enabled", config, writesContextHeaders)
         if let skipped = config["skipped.operations"] {

@@ -41,7 +41,8 @@ package struct EventHeaders: Sendable {
     }
 }
 
-/// One event as a line of JSON: `{"topic":…,"key":…,"value":…,"headers":[…]}`.
+/// One event as a line of JSON: `{"topic":…,"key":…,"value":…,"headers":[…]}`, with `"partition":…` behind the topic where it was
+/// chosen.
 package struct EventLine {
     /// `},"headers":[…context…]}` and its variants, made once.
     private let context: [UInt8]
@@ -74,10 +75,11 @@ package struct EventLine {
             let name = JSONBuffer()
             name.append("{\"topic\":")
             name.append(quoted: names[topics.count])
-            name.append(",\"key\":")
             topics.append(Array(name.bytes))
         }
         topics[event.topic].withUnsafeBytes { out.append($0) }
+        if let partition = event.partition { out.append(",\"partition\":\(partition)") }
+        out.append(",\"key\":")
         append(event.key, keyForm, events, out)
         out.append(",\"value\":")
         append(event.value, valueForm, events, out)

@@ -71,6 +71,14 @@ enum EventSchemas {
             ]), "io.debezium.connector.postgresql.MessageValue")
     }
 
+    // MARK: Heartbeats
+
+    static let heartbeatKey = ColumnSchema.logical(
+        .structure([ConnectField("serverName", text)]), "io.debezium.connector.common.ServerNameKey")
+
+    static let heartbeat = ColumnSchema.logical(
+        .structure([ConnectField("ts_ms", number)]), "io.debezium.connector.common.Heartbeat")
+
     // MARK: Transactions
 
     static let transactionKey = ColumnSchema.logical(

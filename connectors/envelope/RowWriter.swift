@@ -89,7 +89,26 @@ final class RowWriter {
     }
 }
 
+extension ColumnValue {
+    fileprivate var isNull: Bool {
+        if case .null = self { true } else { false }
+    }
+}
+
 extension TablePlan {
+    /// Whether the columns that are shown are null in both images or in none: JSON may show a default in place of NULL.
+    func hasSameNulls(_ old: TupleView, _ new: TupleView) -> Bool {
+        var oldValues = old.makeIterator()
+        var newValues = new.makeIterator()
+        for column in columns {
+            guard let before = oldValues.next(), let after = newValues.next() else { return false }
+            if case .unchanged = after { continue }
+            if column.encoder == nil || column.mask?.isFixed == true { continue }
+            if before.isNull != after.isNull { return false }
+        }
+        return true
+    }
+
     func malformed() -> ConnectorError {
         ConnectorError(
             .protocolViolation, code: "column_count",

@@ -129,7 +129,7 @@ final class TablePlan {
 
     /// Puts what hides the values of a column into its plan, for values that are not there too.
     private func mask(
-        _ plan: inout ColumnPlan, _ action: ColumnRules.Action, _ column: Column, _ type: ResolvedType,
+        _ plan: inout ColumnPlan, _ action: MaskingRule, _ column: Column, _ type: ResolvedType,
         _ options: EnvelopeOptions
     ) {
         guard let encoder = plan.encoder, let mask = action.mask(encoder, type, text) else {

@@ -4,20 +4,13 @@ import MillraceCore
 /// The hash in place of a value (`column.mask.hash.…`), as Debezium makes it: the salt, then the value, as lower-case
 /// hexadecimal digits.
 final class ValueHash {
-    enum Version: Sendable {
-        /// The value as Java serialises a string.
-        case v1
-        /// The value's UTF-8 bytes.
-        case v2
-    }
-
     private let digest: OpaquePointer
     private let salt: [UInt8]
-    private let version: Version
+    private let version: MaskingRule.HashVersion
     private let message = JSONBuffer()
 
     /// `algorithm`: a name of Java's MessageDigest. Nil for one that there is not.
-    init?(_ algorithm: String, salt: String, _ version: Version) {
+    init?(_ algorithm: String, salt: String, _ version: MaskingRule.HashVersion) {
         let name = algorithm.uppercased() == "SHA" ? "SHA-1" : algorithm
         guard let digest = EVP_MD_fetch(nil, name, nil) else { return nil }
         self.digest = digest

@@ -47,3 +47,10 @@ extension StringProtocol {
         return String(text)
     }
 }
+
+extension String {
+    /// What follows `prefix`; nil where the text does not begin with it.
+    package func suffix(behind prefix: String) -> String? {
+        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
+    }
+}

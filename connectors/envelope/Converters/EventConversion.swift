@@ -51,6 +51,7 @@ final class EventConversion {
         var record = ConnectRecord(
             topic: encoder.topics[event.topic], timestamp: event.commitTime.microsecondsSince1970 / 1000,
             commitLSN: event.commitLSN, ordinal: event.ordinal)
+        record.partition = event.partition
         if let range = event.key, let schema = schemas.key {
             record.keySchema = schema
             record.key = try PayloadReader.read(encoded.json[range], schema)

@@ -70,10 +70,3 @@ enum TransformClasses {
         }
     }
 }
-
-extension String {
-    /// What follows `prefix`; nil where the text does not begin with it.
-    func suffix(behind prefix: String) -> String? {
-        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
-    }
-}

@@ -203,7 +203,8 @@ struct SourceRun: ~Copyable {
     ) -> TransactionAssembler {
         TransactionAssembler(
             feed: feed, lastCommitLSN: lastCommitLSN, table: table, counts: counts,
-            messagePrefixes: options.messagePrefixes, skipped: options.skippedOperations, describe: describe)
+            messagePrefixes: options.messagePrefixes, heartbeatPrefix: options.heartbeatPrefix ?? "",
+            skipped: options.skippedOperations, describe: describe)
     }
 
     /// After the end of a session, good or bad: forgets what the server will send again, and goes on behind what is

@@ -21,13 +21,13 @@ extension PostgresSourceDefinition {
         ConfigKey(
             "heartbeat.interval.ms", .int, default: "0", group: events, order: 4, width: .medium,
             displayName: "Connector heartbeat interval (milli-seconds)", check: ConfigCheck.nonNegativeInteger,
-            "Pause between two runs of heartbeat.action.query, in milliseconds; 0 for none. An idle "
-                + "publication needs no heartbeat here: its slot goes on by itself."),
+            "Pause between two heartbeats, in milliseconds; 0 for none. Each is a small transaction in the source (a logical "
+                + "message; PostgreSQL 14 and later) and an event on the heartbeat topic, and runs heartbeat.action.query. "
+                + "An idle slot goes on without it."),
         ConfigKey(
             "heartbeat.topics.prefix", .string, default: "__debezium-heartbeat", importance: .low, group: events,
             order: 5, width: .medium, displayName: "A prefix used for naming of heartbeat topics",
-            withoutEffect: "no heartbeat events are written",
-            "Prefix of the topic of heartbeat events in Debezium."),
+            "Old name of topic.heartbeat.prefix."),
         ConfigKey(
             "signal.data.collection", .list, group: events, order: 6, width: .medium,
             displayName: "Signaling data collection", withoutEffect: "there are no signals yet",

@@ -81,8 +81,7 @@ package enum PostgresSourceDefinition {
             "Java class that makes connections."),
         ConfigKey(
             "skip.messages.without.change", .boolean, default: "false",
-            withoutEffect: "updates that change nothing are kept",
-            "Whether updates that change no kept column are left out; needs REPLICA IDENTITY FULL."),
+            "Whether events leave out updates that change no column which they show; needs REPLICA IDENTITY FULL."),
         ConfigKey("money.fraction.digits", .short, default: "2", "Digits behind the point that money has in events."),
         ConfigKey(
             "topic.delimiter", .string, default: ".", check: topicDelimiter,
@@ -91,11 +90,9 @@ package enum PostgresSourceDefinition {
         ConfigKey("topic.transaction", .string, default: "transaction", "Last part of the transaction topic's name."),
         ConfigKey(
             "topic.heartbeat.prefix", .string, default: "__debezium-heartbeat",
-            withoutEffect: "no heartbeat events are written",
-            "First part of the heartbeat topic's name."),
+            "First part of the heartbeat topic's name: <topic.heartbeat.prefix>.<topic.prefix>."),
         ConfigKey(
-            "topic.heartbeat.name", .string, withoutEffect: "no heartbeat events are written",
-            "Name of the heartbeat topic."),
+            "topic.heartbeat.name", .string, "Name of the heartbeat topic, in place of the one made of its prefix."),
         ConfigKey(
             "field.name.adjustment.mode", .string, default: "none", allowedValues: ["none", "avro", "avro_unicode"],
             "How names of fields are adjusted for Avro."),

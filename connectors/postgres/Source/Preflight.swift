@@ -34,6 +34,13 @@ package enum Preflight {
     ) throws(PostgresError) -> [ConfigFinding] {
         var findings = version(connection.serverVersion)
         if findings.contains(where: { $0.severity == .error }) { return findings }
+        if options.heartbeatPrefix != nil, connection.serverVersion < 140_000 {
+            findings.append(
+                ConfigFinding(
+                    "heartbeat.interval.ms",
+                    "there are no heartbeat events before PostgreSQL 14, whose pgoutput sends messages",
+                    severity: .warning))
+        }
         let server = try PreflightServer(options, connection)
         findings += server.findings()
         // A walsender asks other lines of pg_hba.conf than a query does, and there may be none left.
@@ -44,8 +51,7 @@ package enum Preflight {
 
     /// Whoever masks a column must not believe that it is masked everywhere.
     private static func masks(_ config: ConnectorConfig) -> [ConfigFinding] {
-        let names = config.values.keys.filter { $0.hasPrefix("column.mask.") || $0.hasPrefix("column.truncate.") }
-        return names.sorted().map { name in
+        MaskingProperties.names(in: config).map { name in
             ConfigFinding(
                 name,
                 "masks and cuts are about events only: the change log and PostgreSQL sinks have the whole value; to keep it "

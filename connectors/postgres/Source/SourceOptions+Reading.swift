@@ -118,4 +118,18 @@ extension SourceOptions {
         }
         return overrides
     }
+
+    /// Sinks carry masking out; a form that no sink could carry out is found here, before anything starts.
+    static func checkMasks(_ config: ConnectorConfig) throws(ConnectorError) {
+        for name in MaskingProperties.names(in: config) {
+            do {
+                _ = try MaskingRule(property: name)
+            } catch {
+                throw .invalid(name, error.reason)
+            }
+            for pattern in ConfigCheck.splitUnescaped(config[name] ?? "") {
+                if let fault = ConfigCheck.fault(inPattern: pattern) { throw .invalid(name, fault) }
+            }
+        }
+    }
 }

@@ -46,6 +46,10 @@ package struct SourceOptions: Sendable {
     /// Zero for none.
     package let heartbeatInterval: Duration
     package let heartbeatActionQuery: String?
+    /// Of the logical messages that are this source's heartbeats; nil for none.
+    package var heartbeatPrefix: String? {
+        heartbeatInterval > .zero ? HeartbeatMessage.prefix(slot: slotName) : nil
+    }
     package let maximumTables: Int
     package let refusesMoreTables: Bool
     /// How long a check of the source may wait for the server.
@@ -73,6 +77,7 @@ package struct SourceOptions: Sendable {
             schemas: try values.filter("schema", nameDots: 0), tables: try values.filter("table", nameDots: 1))
         columns = ColumnFilter(try values.filter("column", nameDots: 2))
         messagePrefixes = try values.filter("message.prefix", nameDots: 0)
+        try Self.checkMasks(config)
         skippedOperations = try Self.skippedOperations(values)
 
         snapshotMode = try Self.snapshotMode(values)

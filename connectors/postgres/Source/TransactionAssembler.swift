@@ -25,6 +25,8 @@ struct TransactionAssembler: ~Copyable {
     let feed: any LogFeeding
     let describe: (PgOutputRelation, CapturedRelation?) throws(ConnectorError) -> CapturedRelation
     let messagePrefixes: NameFilter
+    /// Prefix of the heartbeats that go into the log; empty: none do.
+    let heartbeatPrefix: [UInt8]
     let skipped: SkippedOperations
 
     var buffer: RecordBuffer
@@ -66,7 +68,8 @@ struct TransactionAssembler: ~Copyable {
 
     init(
         feed: any LogFeeding, lastCommitLSN: LSN, table: consuming RelationTable = RelationTable(),
-        counts: SourceCounts = SourceCounts(), messagePrefixes: NameFilter, skipped: SkippedOperations = [],
+        counts: SourceCounts = SourceCounts(), messagePrefixes: NameFilter, heartbeatPrefix: String = "",
+        skipped: SkippedOperations = [],
         describe: @escaping (PgOutputRelation, CapturedRelation?) throws(ConnectorError) -> CapturedRelation
     ) {
         self.feed = feed
@@ -75,6 +78,7 @@ struct TransactionAssembler: ~Copyable {
         self.table = table
         self.counts = counts
         self.messagePrefixes = messagePrefixes
+        self.heartbeatPrefix = Array(heartbeatPrefix.utf8)
         self.skipped = skipped
         self.describe = describe
         buffer = feed.makeBuffer()
@@ -257,8 +261,7 @@ struct TransactionAssembler: ~Copyable {
     private mutating func logicalMessage(
         _ logical: PgOutputLogicalMessage, _ message: UnsafeRawBufferPointer
     ) throws {
-        guard messagePrefixes.isUnrestricted || messagePrefixes.passes(String(decoding: logical.prefix, as: UTF8.self))
-        else { return }
+        guard isWanted(logical.prefix) else { return }
         if stream != nil {
             try enterSubtransaction(message)
             streamBuffer.message(
@@ -274,6 +277,12 @@ struct TransactionAssembler: ~Copyable {
         } else {
             try messageOfItsOwn(logical)
         }
+    }
+
+    /// No list of prefixes is about heartbeats; those of other slots are no messages of anybody's.
+    private func isWanted(_ prefix: UnsafeRawBufferPointer) -> Bool {
+        if HeartbeatMessage.matches(prefix) { return prefix.elementsEqual(heartbeatPrefix) }
+        return messagePrefixes.isUnrestricted || messagePrefixes.passes(String(decoding: prefix, as: UTF8.self))
     }
 
     /// A message outside any transaction is sent when it is read, between the commits before and behind it: in the log,

@@ -1,0 +1,1 @@
+UPDATE k SET b='z'; UPDATE k SET a='z'; UPDATE k SET a='z';
