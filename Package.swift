@@ -87,11 +87,12 @@ let package = Package(
             swiftSettings: settings),
 
         // The process, and what only tests use.
+        .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
         .executableTarget(
             name: "millrace",
             dependencies: [
                 "MillraceCore", "MillraceLog", "MillraceCatalog", "MillraceRuntime", "MillraceAdmin",
-                "PostgresConnector", "FileConnector", "KafkaConnector", argumentParser, logging,
+                "PostgresConnector", "FileConnector", "KafkaConnector", "CMalloc", argumentParser, logging,
             ],
             swiftSettings: settings),
         .target(name: "MillraceTesting", dependencies: ["MillraceCore", "MillraceLog"], swiftSettings: settings),

@@ -49,9 +49,9 @@ enum Repository {
         .filter { name in
             var isFolder: ObjCBool = false
             let path = root.appendingPathComponent("connectors/\(name)").path
-            // The envelope is shared by connectors, and is none itself.
+            // These are shared by connectors, and are none themselves.
             return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-                && name != "envelope"
+                && !["envelope", "registry"].contains(name)
         }
         .sorted()
 }
