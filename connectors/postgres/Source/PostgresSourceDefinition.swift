@@ -49,24 +49,10 @@ package enum PostgresSourceDefinition {
             displayName: "Largest change log", check: ConfigCheck.nonNegativeLong,
             "Bytes of change log at which nothing more is taken from the source until sinks have caught up; 0 for no "
                 + "limit but the disk. Nothing is dropped: the server keeps its WAL meanwhile."),
-        ConfigKey(
-            "catchup.threshold.bytes", .long, default: "67108864", group: connector, order: 65, width: .short,
-            displayName: "Backlog from which catching up begins", check: ConfigCheck.positiveLong,
-            "Bytes of WAL that wait in the slot at a connect, from which on they are read by calls of "
-                + "pg_logical_slot_get_binary_changes on temporary copies of the slot, several times as fast as through the "
-                + "walsender. Twice as many while streaming."),
-        ConfigKey(
-            "catchup.temp.bytes", .long, default: "536870912", group: connector, order: 66, width: .short,
-            displayName: "Temporary disk for catching up", check: ConfigCheck.nonNegativeLong,
-            "Bytes of temporary files that catching up may use on the source's server, all sessions together."),
-        ConfigKey(
-            "catchup.max.threads", .int, default: "2", group: connector, order: 67, width: .short,
-            displayName: "Sessions for catching up", check: ConfigCheck.nonNegativeInteger,
-            "Sessions that decode a backlog at the same time, one free replication slot each; 0 reads everything through the "
-                + "walsender."),
     ]
 
-    /// Further properties: Millrace's own for dead connections, and those that the reports of Debezium's connector leave out.
+    /// Further properties: Millrace's own for dead connections and for catching up, and those that the reports of Debezium's
+    /// connector leave out.
     static let unlistedKeys: [ConfigKey] = [
         ConfigKey(
             "tcp.timeout.ms", .long, default: "60000", check: ConfigCheck.positiveLong,
@@ -75,6 +61,18 @@ package enum PostgresSourceDefinition {
             "receive.timeout.ms", .long, default: "120000", check: ConfigCheck.positiveLong,
             "How long the stream of changes may be silent before it is begun again; the server is asked for a sign of "
                 + "life at half of it."),
+        ConfigKey(
+            "catchup.threshold.bytes", .long, default: "67108864", check: ConfigCheck.positiveLong,
+            "Bytes of WAL that wait in the slot at a connect, from which on they are read by calls of "
+                + "pg_logical_slot_get_binary_changes on temporary copies of the slot, several times as fast as through the "
+                + "walsender. Twice as many while streaming."),
+        ConfigKey(
+            "catchup.temp.bytes", .long, default: "536870912", check: ConfigCheck.nonNegativeLong,
+            "Bytes of temporary files that catching up may use on the source's server, all sessions together."),
+        ConfigKey(
+            "catchup.max.threads", .int, default: "2", check: ConfigCheck.nonNegativeInteger,
+            "Sessions that decode a backlog at the same time, one free replication slot each; 0 reads everything through the "
+                + "walsender."),
         ConfigKey("task.id", .string, "Set by Kafka Connect."),
         ConfigKey(
             "database.connection.factory.class", .class, withoutEffect: "a Java class cannot be used here",
