@@ -111,4 +111,27 @@ import Testing
         #expect(try schema("datatype.propagate.source.type", ".*\\.varchar")?.contains(expected) == true)
         #expect(try schema("datatype.propagate.source.type", ".*\\.int8")?.contains("__debezium") == false)
     }
+
+    @Test func theSourceTypeOfAFullLoadIsThatOfTheDriver() throws {
+        let serial = Relation.table(
+            2, "s",
+            [
+                Column(
+                    name: "id", typeOID: TypeOID.int4, typeName: "integer", isNotNull: true,
+                    defaultExpression: "nextval('s_id_seq'::regclass)"),
+                Column(name: "m", typeOID: TypeOID.numeric, typeName: "numeric"),
+            ])
+        let builder = BatchBuilder()
+        builder.snapshot(lsn: 90) {
+            $0.relation(serial)
+            $0.insert(serial, ["1", "1"])
+        }
+        builder.transaction(lsn: 100) { $0.insert(serial, ["2", "2"]) }
+        let properties = ["column.propagate.source.type": ".*", "value.converter.schemas.enable": "true"]
+        let harness = EventHarness(try EnvelopeOptions.test(properties))
+        let lines = try harness.lines(of: builder.build())
+        #expect(lines.map { $0.contains("\"SERIAL\"") } == [true, false])
+        #expect(lines.map { $0.contains("\"INT4\"") } == [false, true])
+        #expect(lines.map { $0.contains("\"131089\"") } == [false, true])
+    }
 }

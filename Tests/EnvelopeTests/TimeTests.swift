@@ -23,6 +23,7 @@ import Testing
 
     @Test func timesHaveUnitsByMode() throws {
         #expect(try json(TypeOID.time, "24:00:00") == "86400000000")
+        #expect(try json(TypeOID.time, "24:00:00", mode: "isostring") == "\"00:00:00Z\"")
         #expect(try json(TypeOID.time, "04:05:11.789", modifier: 3) == "14711789")
         #expect(try json(TypeOID.time, "04:05:11.789", mode: "nanoseconds") == "14711789000000")
         #expect(try json(TypeOID.time, "04:05:11.789", mode: "isostring") == "\"04:05:11.789Z\"")
@@ -38,6 +39,8 @@ import Testing
         #expect(try json(TypeOID.timestamp, text, mode: "connect") == "1562639337123")
         #expect(try json(TypeOID.timestamp, text, mode: "nanoseconds") == "1562639337123456000")
         #expect(try json(TypeOID.timestamp, text, mode: "isostring") == "\"2019-07-09T02:28:57.123456Z\"")
+        #expect(try json(TypeOID.timestamp, "1582-10-10 00:00:00.1", mode: "isostring") == "\"1582-10-10T00:00:00.1Z\"")
+        #expect(try json(TypeOID.timestamp, "2024-01-01 00:00:00", mode: "isostring") == "\"2024-01-01T00:00:00Z\"")
         #expect(try json(TypeOID.timestamp, "1969-12-31 23:59:59.9999", modifier: 3) == "-1")
         let last = "294276-12-31 23:59:59.999999"
         #expect(try json(TypeOID.timestamp, last, modifier: 3) == "9224318015999999")

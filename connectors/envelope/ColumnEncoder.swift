@@ -31,7 +31,7 @@ enum ColumnEncoder: Hashable {
     case date
     case isoDate
     case time(TimeUnit)
-    case timestamp(TimeUnit, digits: Int)
+    case timestamp(TimeUnit)
     case zonedTime
     case zonedTimestamp(digits: Int)
     case microDuration

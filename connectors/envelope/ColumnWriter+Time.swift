@@ -13,7 +13,7 @@ extension ColumnWriter {
             out.append(decimal: value.days)
         case .isoDate: try isoDate(text, out)
         case .time(let unit): try time(text, unit, out)
-        case .timestamp(let unit, let digits): try timestamp(text, unit, digits, out)
+        case .timestamp(let unit): try timestamp(text, unit, out)
         case .zonedTime:
             guard let microseconds = TimeText.zonedTime(text) else { throw .malformed }
             out.append(byte: 0x22)
@@ -54,13 +54,14 @@ extension ColumnWriter {
         case .nanoseconds: out.append(decimal: microseconds &* 1000)
         case .iso:
             out.append(byte: 0x22)
-            out.append(isoTime: microseconds, digits: nil)
+            // 24:00:00 is the next day's beginning there, as in Debezium.
+            out.append(isoTime: microseconds % 86_400_000_000, digits: nil)
             out.append("Z\"")
         }
     }
 
     private func timestamp(
-        _ text: UnsafeRawBufferPointer, _ unit: ColumnEncoder.TimeUnit, _ digits: Int, _ out: JSONBuffer
+        _ text: UnsafeRawBufferPointer, _ unit: ColumnEncoder.TimeUnit, _ out: JSONBuffer
     ) throws(EncodingFailure) {
         if let infinity = TimeText.infinity(text) { return infinite(infinity, unit, out) }
         guard let value = TimeText.timestamp(text, zoned: false) else { throw .malformed }
@@ -76,7 +77,7 @@ extension ColumnWriter {
             if overflow { throw .outOfRange }
             out.append(decimal: nanoseconds)
         case .iso:
-            instant(value, digits, out)
+            instant(value, nil, out)
         }
     }
 
@@ -100,7 +101,8 @@ extension ColumnWriter {
         instant(value, digits, out)
     }
 
-    private func instant(_ value: TimeText.DateTime, _ digits: Int, _ out: JSONBuffer) {
+    /// `digits`: nil for as many as it takes.
+    private func instant(_ value: TimeText.DateTime, _ digits: Int?, _ out: JSONBuffer) {
         out.append(byte: 0x22)
         out.append(isoDate: value)
         out.append(byte: 0x54)

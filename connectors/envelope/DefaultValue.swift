@@ -84,10 +84,7 @@ extension ColumnEncoder {
             return zeroText.flatMap { json($0, elements) }
         case .constant(let text):
             if self == .boolean, text == "true" || text == "false" { return text }
-            guard case .timestamp(.iso, _) = self else { return json(text, elements) }
-            // Debezium writes the default of a timestamp with as many digits as it needs, in threes.
-            return json(text, elements)?.replacing("000Z\"", with: "Z\"").replacing(".000Z\"", with: "Z\"")
-                .replacing(".Z\"", with: "Z\"")
+            return json(text, elements)
         }
     }
 
@@ -130,7 +127,7 @@ extension ColumnEncoder {
         case .boolean, .bitBoolean: "false"
         case .integer, .date, .microDuration: "0"
         case .time(let unit): unit == .iso ? "\"00:00:00Z\"" : "0"
-        case .timestamp(let unit, _): unit == .iso ? "\"1970-01-01T00:00:00Z\"" : "0"
+        case .timestamp(let unit): unit == .iso ? "\"1970-01-01T00:00:00Z\"" : "0"
         case .float, .decimalDouble: "0.0"
         case .text, .bytea, .textBytes, .geometricBytes, .bits: "\"\""
         case .decimal: "\"AA==\""

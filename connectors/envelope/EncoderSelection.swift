@@ -73,7 +73,7 @@ struct EncoderSelection {
         switch oid {
         case TypeOID.date: return options.timeMode == .isostring ? .isoDate : .date
         case TypeOID.time: return .time(timeUnit(precision))
-        case TypeOID.timestamp: return .timestamp(timestampUnit(precision), digits: precision)
+        case TypeOID.timestamp: return .timestamp(timestampUnit(precision))
         case TypeOID.timetz: return .zonedTime
         case TypeOID.timestamptz: return .zonedTimestamp(digits: precision)
         default: return options.intervalMode == .string ? .isoInterval : .microDuration

@@ -24,6 +24,8 @@ package final class EnvelopeEncoder {
 
     private var plans: [RelationID: TablePlan] = [:]
     private var lastPlan: TablePlan?
+    /// Whether plans are those of events behind the full load: they differ in the source types that schemas tell of.
+    private var plansAreStreamed = false
 
     var info = TransactionInfo(
         flags: [], xid: 0, commitLSN: .zero, endLSN: .zero, commitTime: Timestamp(microsecondsSince2000: 0))
@@ -94,7 +96,10 @@ package final class EnvelopeEncoder {
     // MARK: Transactions
 
     private func begin(_ info: TransactionInfo, _ events: EncodedEvents) throws(ConnectorError) {
-        if !info.flags.contains(.snapshot) { try releaseHeldRow(isEndOfLoad: true, events) }
+        if !info.flags.contains(.snapshot) {
+            try releaseHeldRow(isEndOfLoad: true, events)
+            if !plansAreStreamed, options.columnRules.propagatesAny { try makeStreamedPlans() }
+        }
         self.info = info
         ordinal = info.firstOrdinal
         transactionText.write(info, lastCommitEnd: lastCommitEnd, options)
@@ -138,11 +143,20 @@ package final class EnvelopeEncoder {
         try addPlan(for: relation)
     }
 
+    private func makeStreamedPlans() throws(ConnectorError) {
+        plansAreStreamed = true
+        let said = warnings
+        for plan in Array(plans.values) { try addPlan(for: plan.relation) }
+        warnings = said
+        lastPlan = nil
+    }
+
     @discardableResult
     private func addPlan(for relation: Relation) throws(ConnectorError) -> TablePlan {
         let plan = try TablePlan(
             relation, options, topic: topicIndex(relation.topic),
-            collection: metadata.collection(relation.qualifiedName), isWanted: isWanted(relation.topic))
+            collection: metadata.collection(relation.qualifiedName), isWanted: isWanted(relation.topic),
+            isStreamed: plansAreStreamed)
         if !plan.omitted.isEmpty {
             warnings.append(
                 "columns \(plan.omitted.joined(separator: ", ")) of \(relation.qualifiedName) are left out of events: "

@@ -19,21 +19,27 @@ struct SourceType {
         return result
     }
 
-    init(_ column: Column, in relation: Relation) {
+    /// `isStreamed`: Debezium goes by the driver's metadata in a full load, by pgoutput's relations behind it.
+    init(_ column: Column, in relation: Relation, isStreamed: Bool) {
         let resolved = ResolvedType(column, in: relation)
         var base = UInt32(0)
         switch resolved.type {
         case .builtIn(let oid), .array(.builtIn(let oid)): base = oid
         default: break
         }
-        (length, scale) = SourceType.size(base, resolved.modifier)
-        name = SourceType.name(column, relation).uppercased()
+        if isStreamed, base == TypeOID.numeric, TypeModifier.numeric(resolved.modifier) == nil {
+            // What the JDBC driver has for a type modifier of -1.
+            (length, scale) = (131_089, 0)
+        } else {
+            (length, scale) = SourceType.size(base, resolved.modifier)
+        }
+        name = SourceType.name(column, relation, isStreamed: isStreamed).uppercased()
     }
 
-    private static func name(_ column: Column, _ relation: Relation) -> String {
+    private static func name(_ column: Column, _ relation: Relation, isStreamed: Bool) -> String {
         if let definition = relation.types.first(where: { $0.oid == column.typeOID }) { return definition.name }
         if let element = TypeOID.elements[column.typeOID] { return "_" + (names[element] ?? column.typeName) }
-        let isSerial = column.defaultExpression?.hasPrefix("nextval(") == true
+        let isSerial = !isStreamed && column.defaultExpression?.hasPrefix("nextval(") == true
         switch column.typeOID {
         case TypeOID.int2 where isSerial: return "smallserial"
         case TypeOID.int4 where isSerial: return "serial"

@@ -53,14 +53,18 @@ final class TablePlan {
     private(set) var valueSchema: ConnectSchema?
     /// Matches the sink's topics.
     let isWanted: Bool
+    /// For the events behind the full load.
+    private let isStreamed: Bool
 
     init(
-        _ relation: Relation, _ options: EnvelopeOptions, topic: Int, collection: Int, isWanted: Bool
+        _ relation: Relation, _ options: EnvelopeOptions, topic: Int, collection: Int, isWanted: Bool,
+        isStreamed: Bool = false
     ) throws(ConnectorError) {
         self.relation = relation
         self.topic = topic
         self.collection = collection
         self.isWanted = isWanted
+        self.isStreamed = isStreamed
         guard isWanted else { return }
         var fields: [ConnectField] = []
         compileColumns(options, &fields)
@@ -168,7 +172,7 @@ final class TablePlan {
 
     private func propagated(_ column: Column, _ options: EnvelopeOptions) -> [ConnectParameter]? {
         guard options.columnRules.propagatesAny else { return nil }
-        let type = SourceType(column, in: relation)
+        let type = SourceType(column, in: relation, isStreamed: isStreamed)
         let isWanted = options.columnRules.propagates(
             column, of: relation, database: options.database, typeName: type.name)
         return isWanted ? type.parameters(column.name) : nil
