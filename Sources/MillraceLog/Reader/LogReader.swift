@@ -26,10 +26,12 @@ package final class LogReader<Storage: LogStorage>: @unchecked Sendable {
             $0.readersMade += 1
             return $0.readersMade
         }
+        shared.reads.enter(number, at: position.offset)
     }
 
     deinit {
         let number = number
+        shared.reads.leave(number)
         if shared.horizon.read({ !$0.interrupted.isEmpty }) {
             shared.horizon.update { _ = $0.interrupted.remove(number) }
         }
@@ -79,6 +81,37 @@ package final class LogReader<Storage: LogStorage>: @unchecked Sendable {
     private func read(byteLimit: Int, _ durable: UInt64) throws(LogError) -> ChangeBatch? {
         guard let info = shared.segment(holding: position.offset) else { throw trimmed() }
         let end = min(durable, info.end)
+        let request = SharedReads<Storage>.Request(
+            logID: position.logID, offset: position.offset, skipsToBoundary: skipsToBoundary,
+            relationCount: book.relations.count, byteLimit: byteLimit, end: end)
+        switch shared.reads.ask(request, by: number) {
+        case .alone:
+            return try read(info, byteLimit: byteLimit, end: end)
+        case .shared(let outcome):
+            take(over: outcome)
+            return outcome.batch
+        case .unread:
+            var outcome: SharedReads<Storage>.Outcome?
+            defer { shared.reads.finish(request, by: number, outcome) }
+            let batch = try read(info, byteLimit: byteLimit, end: end)
+            outcome = segment.map {
+                SharedReads.Outcome(
+                    batch: batch, position: position, skipsToBoundary: skipsToBoundary, book: book, segment: $0)
+            }
+            return batch
+        }
+    }
+
+    /// Goes where another reader has got to from the same place, and knows what that one knows there.
+    private func take(over outcome: SharedReads<Storage>.Outcome) {
+        position = outcome.position
+        skipsToBoundary = outcome.skipsToBoundary
+        book = outcome.book
+        segment = outcome.segment
+    }
+
+    /// The same from the file.
+    private func read(_ info: LogSegmentInfo, byteLimit: Int, end: UInt64) throws(LogError) -> ChangeBatch? {
         if let segment, segment.header.firstOffset == info.start {
             return try readFrames(segment, byteLimit: byteLimit, end: end)
         }

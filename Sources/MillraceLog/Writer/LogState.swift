@@ -44,11 +44,13 @@ final class LogState<Storage: LogStorage>: Sendable {
     let storage: Storage
     let ledger = Monitor(Ledger())
     let horizon: Monitor<Horizon>
+    let reads: SharedReads<Storage>
 
     init(directory: String, options: LogOptions, storage: Storage) {
         self.directory = directory
         self.options = options
         self.storage = storage
+        reads = SharedReads(byteLimit: options.sharedReadByteLimit)
         let nowhere = Cursor(logID: 0, offset: 0, commitLSN: .zero, ordinal: 0)
         horizon = Monitor(Horizon(durable: nowhere, recovered: RecoveredLog(logID: 0)))
     }

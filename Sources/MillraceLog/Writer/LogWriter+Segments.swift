@@ -111,6 +111,7 @@ extension LogWriter {
                 // One by one, so that a crash never leaves a hole.
                 try storage.syncDirectory(shared.directory)
                 shared.ledger.update { _ = $0.segments.removeFirst() }
+                shared.reads.forget(before: oldest.end)
                 freed += oldest.byteCount
             }
             return freed
@@ -147,6 +148,7 @@ extension LogWriter {
                 // At once: nobody may see the new log with the beginning of the old one.
                 shared.ledger.update { ledger in ledger.segments.removeAll { oldStarts.contains($0.start) } }
             }
+            shared.reads.forget(before: offset)
             for segment in old { try storage.remove(shared.path(segment.name)) }
             try storage.syncDirectory(shared.directory)
         }
