@@ -138,7 +138,7 @@ let package = Package(
             name: "EnvelopeTests", dependencies: ["MillraceCore", "Envelope", "MillraceTesting"],
             swiftSettings: settings),
         .testTarget(
-            name: "ConverterTests", dependencies: ["MillraceCore", "Envelope", "SchemaRegistry"],
+            name: "ConverterTests", dependencies: ["MillraceCore", "Envelope", "SchemaRegistry", "KafkaTesting"],
             exclude: ["Support", "requirements.txt"], swiftSettings: settings),
         .testTarget(
             name: "FileConnectorTests",

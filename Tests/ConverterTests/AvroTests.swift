@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import KafkaTesting
 import MillraceCore
 import SchemaRegistry
 import Testing

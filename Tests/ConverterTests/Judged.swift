@@ -1,27 +1,9 @@
 import Envelope
-import Foundation
+import KafkaTesting
 import MillraceCore
 import SchemaRegistry
 
-/// Messages on their way to the judge, each with what it should mean.
-struct Judged {
-    private var lines: [String] = []
-    var count: Int { lines.count }
-
-    /// `expected`: what JsonConverter writes, decimals as numbers.
-    mutating func add(_ message: UnsafeRawBufferPointer, _ expected: String, topic: String, field: String) throws {
-        let hex = message.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-        let object = ["topic": topic, "field": field, "hex": hex, "expected": expected]
-        lines.append(String(decoding: try JSONSerialization.data(withJSONObject: object), as: UTF8.self))
-    }
-
-    /// What is not equal.
-    func verdict(_ registry: RegistryProcess, _ format: String) throws -> [String] {
-        let answers = try Python.run("judge.py", [registry.url, format], input: lines.joined(separator: "\n") + "\n")
-        guard answers.count == lines.count else { return ["\(answers.count) answers for \(lines.count) messages"] }
-        return answers.filter { $0 != "equal" }
-    }
-
+extension Judged {
     /// Events of a capture: through the converter, and as JSON.
     mutating func add(
         _ capture: Capture, _ registry: RegistryProcess, _ converter: String, _ settings: [String: String] = [:],

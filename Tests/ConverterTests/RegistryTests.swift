@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import KafkaTesting
 import MillraceCore
 import SchemaRegistry
 import Testing
@@ -76,7 +77,9 @@ import Testing
     @Test(arguments: [
         ["use.latest.version": "true"], ["scrub.invalid.names": "true"], ["value.subject.name.strategy": "Mine"],
         ["schema.registry.url": ""], ["basic.auth.credentials.source": "SASL_INHERIT"],
-        ["schema.registry.url": "ftp://x"],
+        ["schema.registry.url": "ftp://x"], ["schema.registry.ssl.truststore.location": "/etc/ca.pem"],
+        ["ssl.keystore.location": "/etc/me.pem"], ["schema.registry.bearer.auth.token": "x"],
+        ["proxy.host": "proxy.example.com"],
     ])
     func whatIsNotThereIsRefused(_ properties: [String: String]) throws {
         let registry = try RegistryProcess()

@@ -9,6 +9,8 @@ package struct KafkaRecord {
     package var offset: Int64
     package var key: String?
     package var value: String?
+    /// Key and value as they are, for what is no text.
+    package var bytes: (key: [UInt8]?, value: [UInt8]?)
     package var headers: [(name: String, value: String)]
     /// Milliseconds since 1970.
     package var timestamp: Int64
@@ -110,6 +112,9 @@ package final class KafkaReader {
         func text(_ start: UnsafeMutableRawPointer?, _ count: Int) -> String? {
             start.map { String(decoding: UnsafeRawBufferPointer(start: $0, count: count), as: UTF8.self) }
         }
+        func raw(_ start: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? {
+            start.map { Array(UnsafeRawBufferPointer(start: $0, count: count)) }
+        }
         var headers: [(String, String)] = []
         var list: OpaquePointer?
         if rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR, let list {
@@ -124,7 +129,8 @@ package final class KafkaReader {
         let record = message.pointee
         return KafkaRecord(
             topic: topic, partition: record.partition, offset: record.offset, key: text(record.key, record.key_len),
-            value: text(record.payload, record.len), headers: headers,
+            value: text(record.payload, record.len),
+            bytes: (raw(record.key, record.key_len), raw(record.payload, record.len)), headers: headers,
             timestamp: rd_kafka_message_timestamp(message, nil))
     }
 }

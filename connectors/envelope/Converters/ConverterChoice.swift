@@ -87,17 +87,32 @@ package struct ConverterChoice: Sendable, Hashable {
 
     /// What is wrong with a configuration's converters, by property. The registry is not asked.
     static func faults(_ config: ConnectorConfig) -> [ConfigFinding] {
-        ["key.converter", "value.converter", "header.converter"].compactMap { property in
-            guard config[property]?.trimmed.isEmpty == false else { return nil }
+        ["key.converter", "value.converter", "header.converter"].flatMap { property -> [ConfigFinding] in
+            guard config[property]?.trimmed.isEmpty == false else { return [] }
             do throws(ConnectorError) {
                 let choice = try ConverterChoice(property, source: ConnectorConfig([:]), sink: config)
                 _ = try choice.make { _ in UnaskedRegistry() }
-                return nil
+                return choice.withoutEffect.map { name, reason in
+                    let name = "\(property).\(name)"
+                    return ConfigFinding(name, "\(name): has no effect: \(reason)", severity: .warning)
+                }
             } catch {
                 let isPrefixed = error.message.hasPrefix("\(property): ")
                 let message = isPrefixed ? String(error.message.dropFirst(property.count + 2)) : error.message
-                return ConfigFinding(property, message)
+                return [ConfigFinding(property, message)]
             }
+        }
+    }
+
+    /// The converter's properties that are set and change nothing.
+    var withoutEffect: [(name: String, reason: String)] {
+        switch kind {
+        case .avro, .protobuf: ConnectionProperties.withoutEffect(properties)
+        case .cloudEvents:
+            ConnectionProperties.withoutEffect(properties)
+                + (properties["schema.cloudevents.name"] == nil
+                    ? [] : [("schema.cloudevents.name", "CloudEvents are written as JSON, which has no schema's name")])
+        default: []
         }
     }
 

@@ -50,6 +50,9 @@ package final class EventPipeline {
             conversion = try EventConversion(form, headers)
         }
         encoder = EnvelopeEncoder(options, resumedAt: resumedAt, lastCommitEnd: lastCommitEnd, isWanted: isWanted)
+        for (property, choice) in [("key.converter", form.key), ("value.converter", form.value)] {
+            encoder.warnings += choice.withoutEffect.map { "\(property).\($0.name): has no effect: \($0.reason)" }
+        }
     }
 
     /// Topics of the events so far, in the order in which they were met.

@@ -38,6 +38,7 @@ package struct RegistrySettings: Sendable, Hashable {
                 .configuration, code: "invalid_property", "\(converter): schema.registry.url is missing",
                 hint: "set key.converter.schema.registry.url or value.converter.schema.registry.url")
         }
+        if let error = ConnectionProperties.refusal(properties, converter) { throw error }
         for index in urls.indices {
             while urls[index].hasSuffix("/") { urls[index].removeLast() }
             guard urls[index].hasPrefix("http://") || urls[index].hasPrefix("https://") else {

@@ -1,21 +1,20 @@
 import Foundation
+import MillraceTesting
 
-/// Python programs of this folder, run by the virtual environment that scripts/setup.sh makes.
+/// The Python programs of Tests/ConverterTests/Support, run by the virtual environment that scripts/setup.sh makes.
 enum Python {
-    static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Support")
+    private static let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+    static let folder = tests.appending(path: "ConverterTests/Support")
 
     static var interpreter: URL {
         if let path = ProcessInfo.processInfo.environment["MILLRACE_TEST_PYTHON"] { return URL(filePath: path) }
-        return folder.appending(path: "../../../.venv-test/bin/python").standardized
-    }
-
-    struct Failure: Error, CustomStringConvertible {
-        var description: String
+        return tests.appending(path: "../.venv-test/bin/python").standardized
     }
 
     static func process(_ script: String, _ arguments: [String]) throws -> Process {
         guard FileManager.default.isExecutableFile(atPath: interpreter.path) else {
-            throw Failure(description: "there is no \(interpreter.path); `make setup` makes it")
+            throw TestFailure("there is no \(interpreter.path); `make setup` makes it")
         }
         let process = Process()
         process.executableURL = interpreter
@@ -38,19 +37,19 @@ enum Python {
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
-            throw Failure(description: "\(script) ends with \(process.terminationStatus)")
+            throw TestFailure("\(script) ends with \(process.terminationStatus)")
         }
         return String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 }
 
 /// The stand-in for a schema registry, in a process of its own that ends with this object.
-final class RegistryProcess {
-    let url: String
+package final class RegistryProcess {
+    package let url: String
     private let process: Process
     private let input = Pipe()
 
-    init(credentials: String? = nil) throws {
+    package init(credentials: String? = nil) throws {
         process = try Python.process("registry.py", credentials.map { [$0] } ?? [])
         let output = Pipe()
         process.standardInput = input
@@ -58,26 +57,30 @@ final class RegistryProcess {
         try process.run()
         let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
         guard let port = Int(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
-            throw Python.Failure(description: "registry.py does not start")
+            throw TestFailure("registry.py does not start")
         }
         url = "http://127.0.0.1:\(port)"
     }
 
     deinit { stop() }
 
-    func stop() {
+    package func stop() {
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
     }
 
-    func get(_ path: String) throws -> Any {
-        guard let address = URL(string: url + path) else { throw Python.Failure(description: "no URL") }
+    package func get(_ path: String) throws -> Any {
+        guard let address = URL(string: url + path) else { throw TestFailure("no URL") }
         return try JSONSerialization.jsonObject(with: Self.contents(of: URLArgument(address)))
     }
 
-    func refuseFurtherSchemas(of subject: String) throws {
+    package func refuseFurtherSchemas(of subject: String) throws {
+        try setCompatibility("REFUSE", of: subject)
+    }
+
+    package func setCompatibility(_ level: String, of subject: String) throws {
         _ = try Self.contents(
-            of: URLArgument("\(url)/config/\(subject)"), ["-X", "PUT", "-d", #"{"compatibility": "REFUSE"}"#])
+            of: URLArgument("\(url)/config/\(subject)"), ["-X", "PUT", "-d", #"{"compatibility": "\#(level)"}"#])
     }
 
     private struct URLArgument {
@@ -95,7 +98,7 @@ final class RegistryProcess {
         try process.run()
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Python.Failure(description: "\(url.text) does not answer") }
+        guard process.terminationStatus == 0 else { throw TestFailure("\(url.text) does not answer") }
         return data
     }
 }
