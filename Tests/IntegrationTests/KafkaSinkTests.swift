@@ -145,10 +145,14 @@ struct KafkaSinkTests {
             try shop.execute("insert into sync_marker select max(id) + 1 from sync_marker")
             return (try shop.confirmedFlushLSN()).map { $0 >= lsn } ?? false
         }
+        #expect(try shop.waitForTrace("sink", "unreachable").contains("bootstrap.servers"))
         // Killed while nothing can be sent, too.
         try shop.millrace.crashAndRestart()
         try kafka.tell("up -1")
         try requireWhole(shop, deduplicated(try settledRecords(shop, kafka)).records)
+        try eventually("the trace is gone", state: { shop.situation() }) {
+            try shop.millrace.status("sink")["tasks"][0]["trace"].string == nil
+        }
     }
 
     @Test

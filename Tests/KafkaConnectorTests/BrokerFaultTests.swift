@@ -42,6 +42,25 @@ import Testing
         #expect(try run.records().map(\.position) == positions(1...300))
     }
 
+    @Test func theStatusTellsOfBrokersThatAreAwayAsLongAsSomethingWaits() throws {
+        let run = try SinkRun(
+            ["producer.reconnect.backoff.max.ms": "200"], kafka: MockKafka(topics: [Self.topic: 1]))
+        let builder = BatchBuilder()
+        let sink = try run.makeSink()
+        defer { sink.stop() }
+        try run.deliver([SinkRun.inserts(1...10, into: builder)], to: sink)
+        try run.kafka.tell("down -1")
+        _ = try sink.write(SinkRun.inserts(11...20, into: builder))
+        try eventually("the status tells") {
+            _ = try sink.tick()
+            return sink.status().trouble?.code == "unreachable"
+        }
+        try run.kafka.tell("up -1")
+        #expect(try sink.flush()?.commitLSN == LSN(300))
+        #expect(sink.status().trouble == nil)
+        #expect(try run.records().map(\.position) == positions(1...20))
+    }
+
     @Test func leadersMayChangeWhileRecordsAreSent() throws {
         let run = try SinkRun(
             ["producer.topic.metadata.refresh.fast.interval.ms": "20", "producer.retry.backoff.ms": "10"],

@@ -9,6 +9,9 @@ final class EventProducer {
     let options: KafkaSinkOptions
     let context: TaskContext
     private let isInterrupted: () -> Bool
+    /// Told when acknowledgements are kept back by trouble with the brokers, and when (nil) they no longer are.
+    private let tell: (ConnectorError?) -> Void
+    private var told: String?
     var ledger = DeliveryLedger()
     private var headers: RecordHeaders
     /// librdkafka's handles, by the encoder's number of a topic.
@@ -24,11 +27,12 @@ final class EventProducer {
 
     init(
         _ options: KafkaSinkOptions, _ headers: EventHeaders, _ context: TaskContext,
-        isInterrupted: @escaping () -> Bool
+        tell: @escaping (ConnectorError?) -> Void = { _ in }, isInterrupted: @escaping () -> Bool
     ) throws(ConnectorError) {
         self.options = options
         self.context = context
         self.isInterrupted = isInterrupted
+        self.tell = tell
         self.headers = RecordHeaders(headers, writesPosition: options.writesPosition)
         client = try KafkaClient(.producer, options.producer, logger: context.logger)
     }
@@ -132,8 +136,17 @@ final class EventProducer {
             }
         }
         if hasNews { client.forgetTrouble() }
+        tellOfTrouble()
         if let failure { throw failure }
         try sendDeadLetters()
+    }
+
+    /// A connection that breaks while nothing is waited for holds nobody up.
+    private func tellOfTrouble() {
+        let trouble = ledger.isDrained ? nil : client.lastTrouble
+        guard trouble?.code != told else { return }
+        told = trouble?.code
+        tell(trouble)
     }
 
     /// Waits until everything that was sent is acknowledged.

@@ -44,7 +44,9 @@ final class KafkaSink: Sink, @unchecked Sendable {
     func start(after stored: Cursor?, logID: UInt64) throws(ConnectorError) -> Cursor? {
         shared.update { $0.isInterrupted = false }
         for warning in options.warnings { context.logger.warning("\(warning.message)") }
-        let producer = try EventProducer(options, headers, context) { [shared] in shared.read { $0.isInterrupted } }
+        let producer = try EventProducer(
+            options, headers, context, tell: { [shared] trouble in shared.update { $0.status.trouble = trouble } },
+            isInterrupted: { [shared] in shared.read { $0.isInterrupted } })
         self.producer = producer
         try producer.connect()
         durable = stored.flatMap { $0.logID == logID ? $0 : nil }
@@ -104,6 +106,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
     func stop() {
         producer?.abandonTransaction()
         producer = nil
+        shared.update { $0.status.trouble = nil }
     }
 
     func interrupt() { shared.update { $0.isInterrupted = true } }

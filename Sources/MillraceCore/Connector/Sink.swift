@@ -68,15 +68,18 @@ package struct SinkStatus: Sendable {
     package var suspended: [SuspendedTable]
     /// Changes applied per source table (`schema.table`).
     package var changesByTable: [String: UInt64]
+    /// What it waits for while it runs, and tries again by itself: the other side is away. Nil: nothing.
+    package var trouble: ConnectorError?
 
     package init(
         changes: UInt64 = 0, transactions: UInt64 = 0, bytes: UInt64 = 0, suspended: [SuspendedTable] = [],
-        changesByTable: [String: UInt64] = [:]
+        changesByTable: [String: UInt64] = [:], trouble: ConnectorError? = nil
     ) {
         self.changes = changes
         self.transactions = transactions
         self.bytes = bytes
         self.suspended = suspended
         self.changesByTable = changesByTable
+        self.trouble = trouble
     }
 }

@@ -39,6 +39,6 @@ extension SinkStatus {
         SinkStatus(
             changes: changes &+ later.changes, transactions: transactions &+ later.transactions,
             bytes: bytes &+ later.bytes, suspended: later.suspended,
-            changesByTable: changesByTable.merging(later.changesByTable, uniquingKeysWith: &+))
+            changesByTable: changesByTable.merging(later.changesByTable, uniquingKeysWith: &+), trouble: later.trouble)
     }
 }

@@ -72,8 +72,10 @@ final class SinkTask: Sendable {
 
     var info: TaskStateInfo {
         let snapshot = runner.snapshot
+        let trouble = snapshot.phase == .running ? status.trouble : nil
         return TaskStateInfo(
-            id: id, state: snapshot.phase.rawValue, trace: snapshot.error?.description ?? suspendedTables)
+            id: id, state: snapshot.phase.rawValue,
+            trace: (snapshot.error ?? trouble)?.description ?? suspendedTables)
     }
 
     /// A task goes on without tables that were suspended; whoever looks at it must not miss them.
