@@ -1,3 +1,4 @@
+import Foundation
 import MillraceCore
 import MillraceTesting
 import Testing
@@ -50,7 +51,9 @@ import Testing
         return running.log
     }
 
-    private func seed() -> UInt64 { UInt64.random(in: 0...UInt64.max) }
+    private func seed() -> UInt64 {
+        ProcessInfo.processInfo.environment["MILLRACE_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
+    }
 
     /// Transactions of all kinds: small and large, with subtransactions that are rolled back, aborted, with messages, with
     /// values out of line, with DDL between and inside.
@@ -107,13 +110,23 @@ import Testing
             var config = Self.eager
             config["catchup.max.threads"] = "\(sessions)"
             let caughtUp = try read(database, "c\(sessions)", config, heard: heard)
-            #expect(heard.read { $0.contains { $0.hasPrefix("caught up ") } }, "seed \(seed)")
+            #expect(heard.read { $0.contains { $0.hasPrefix("catching up ") } }, "seed \(seed)")
             let expected = try records(streamed)
             let actual = try records(caughtUp)
             let difference = expected.indices.first { $0 >= actual.count || actual[$0] != expected[$0] }
-            #expect(difference == nil && actual.count == expected.count, "seed \(seed), \(sessions) sessions")
+            let place = difference.map { place in
+                "record \(place): \(String(decoding: expected[place], as: UTF8.self).debugDescription), not "
+                    + (place < actual.count
+                        ? String(decoding: actual[place], as: UTF8.self).debugDescription : "the end")
+            }
+            #expect(
+                difference == nil && actual.count == expected.count,
+                "seed \(seed), \(sessions) sessions, \(actual.count) of \(expected.count), \(place ?? "")")
         }
     }
+
+    /// Where a begin record has its end LSN (docs/LOG_FORMAT.md).
+    private static let endLSN = RecordReader.headerSize + 13..<RecordReader.headerSize + 21
 
     /// All records but states of the source, and relations that say what the log has said before.
     private func records(_ log: MemoryLog) throws -> [[UInt8]] {
@@ -123,8 +136,10 @@ import Testing
             var relations: [[UInt8]: [UInt8]] = [:]
             var offset = 0
             while let (kind, body) = RecordReader.peek(raw, at: offset) {
-                let record = Array(raw[offset..<offset + RecordReader.headerSize + body.count])
+                var record = Array(raw[offset..<offset + RecordReader.headerSize + body.count])
                 offset += record.count
+                // The end of a transaction that began to be written before its commit was received is not known there.
+                if kind == RecordKind.begin { record.removeSubrange(Self.endLSN) }
                 if kind == RecordKind.sourceState { continue }
                 if kind == RecordKind.relation {
                     let id = Array(body.prefix(4))
@@ -171,14 +186,43 @@ import Testing
         // The slot stands where the log ends, and nothing of ours is left.
         #expect(
             try database.server.query(
-                "select count(*) from pg_replication_slots where slot_name like 'millrace_catchup%'") == "0")
+                "select count(*) from pg_replication_slots where slot_name like 'millrace_catchup%' "
+                    + "and database = '\(database.name)'") == "0")
+    }
+
+    /// The slot stands inside the transaction, behind the changes of a savepoint that is rolled back later. They were on the
+    /// server's disk when they were streamed, so that it does not tell of their rollback.
+    @Test(arguments: ["0", "2"])
+    func rowsOfASavepointThatWasRolledBackBehindTheStartOfDecodingDoNotArrive(sessions: String) throws {
+        let database = try parked()
+        try database.sql(
+            """
+            begin;
+            insert into t select i, 'first' from generate_series(1, 10) i;
+            savepoint a;
+            insert into t select i, md5(i::text) from generate_series(100000, 105000) i;
+            select pg_switch_wal();
+            select pg_replication_slot_advance('park_\(database.name)', pg_current_wal_flush_lsn());
+            savepoint b;
+            insert into t select i, md5(i::text) from generate_series(200000, 205000) i;
+            rollback to a;
+            insert into t select i, 'last' from generate_series(11, 20) i;
+            commit;
+            insert into marker values (1);
+            """)
+        var config = Self.eager
+        config["catchup.max.threads"] = sessions
+        let heard = Monitor<[String]>([])
+        let log = try read(database, "c", config, heard: heard)
+        #expect(try log.contents().rows["public.t"]?.count == 20)
+        #expect(heard.read { $0.contains { $0.contains("stream_incomplete") } }, "\(heard.read { $0 })")
     }
 
     @Test func leavesTransactionsThatAreTooLargeToTheWalsender() throws {
         let database = try parked()
         try database.sql("insert into t select i, md5(i::text) from generate_series(1, 60000) i")
-        for k in 0..<200 {
-            try database.sql("insert into other select i, 1 from generate_series(\(k * 100), \(k * 100 + 99)) i")
+        for k in 0..<20 {
+            try database.sql("insert into other select i, 1 from generate_series(\(k * 1000), \(k * 1000 + 999)) i")
         }
         try database.sql("insert into marker values (1)")
         let heard = Monitor<[String]>([])
@@ -189,8 +233,6 @@ import Testing
         #expect(try log.contents().rows["public.other"]?.count == 20_000)
         let messages = heard.read { $0 }
         #expect(messages.contains { $0.contains("largeTransaction") }, "\(messages)")
-        // And comes back to calls behind it.
-        #expect(messages.count { $0.hasPrefix("catching up ") } >= 2, "\(messages)")
     }
 
     @Test func leavesToTheWalsenderWhatTheServersTemporaryFilesCannotHold() throws {

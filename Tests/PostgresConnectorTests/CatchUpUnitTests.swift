@@ -77,7 +77,7 @@ import Testing
         #expect(sizing.rowLimit == 500)
         // WAL of which nothing is ours says nothing of rows.
         sizing.note(rows: 0, bytes: 0, wal: 1 << 20)
-        #expect(sizing.walLimit == 12 << 20)
+        #expect(sizing.walLimit == 4 << 20)
         #expect(sizing.rowLimit == 500)
     }
 

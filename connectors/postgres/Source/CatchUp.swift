@@ -39,7 +39,7 @@ extension SourceRun {
     /// Drains the backlog, if it is large; returns where streaming begins. Whatever the server refuses is left to the
     /// walsender, which can either do it or says what is wrong in the way that everybody knows.
     mutating func catchUp(_ replication: ReplicationConnection, from start: LSN) throws(ConnectorError) -> LSN {
-        guard let state = position.state, options.catchUp.sessions > 0 else { return start }
+        guard let state = position.state, options.catchUp.sessions > 0, !needsWholeTransactions else { return start }
         guard catchUpLimits.temporaryBytes >= CatchUpLimits.leastTemporaryBytes else { return start }
         let look = { () throws(PostgresError) in try replication.identifySystem().flushLSN }
         let horizon = try postgres(look)

@@ -111,11 +111,10 @@ struct CatchUpSession: ~Copyable {
         for reader in readers where reader.isBusy { reader.connection.interrupt() }
     }
 
-    /// Gives ranges to the sessions that have none. Before the first call has shown how large rows are, to one only.
+    /// Gives ranges to the sessions that have none.
     private mutating func launch() throws(CatchUpFailure) {
         for reader in readers where !reader.isBusy {
             guard horizon.distance(from: next) > options.catchUp.leaveBytes else { return }
-            if counts.calls == 0 && !underway.isEmpty { return }
             let range = CatchUpReader.Range(
                 start: next, end: sizing.rangeEnd(from: next, to: horizon, readers: readers.count - underway.count),
                 rowLimit: sizing.rowLimit)
@@ -138,6 +137,7 @@ struct CatchUpSession: ~Copyable {
         _ reader: CatchUpReader, _ range: CatchUpReader.Range
     ) throws(CatchUpFailure) -> CatchUpReader.Progress {
         relations.rangeEnd = range.end
+        assembler.decodedFrom = range.start
         try server { () throws(PostgresError) in try reader.awaitRows() }
         var rows = 0
         var bytes: UInt64 = 0

@@ -3,7 +3,7 @@ internal import MillraceCore
 /// How much of a backlog one call on the server may decode, so that what it keeps in temporary files stays within bounds.
 ///
 /// Pure. The server is told two limits: an LSN to read up to, and a number of rows. How many bytes they make depends on the
-/// rows, so the first call is small, and no call is allowed much more than the ones before have shown to be safe.
+/// rows, so the first calls are small, and no call is allowed much more than the ones before have shown to be safe.
 struct CatchUpSizing {
     /// Most bytes of temporary disk for one call.
     private(set) var budget: UInt64
@@ -17,7 +17,9 @@ struct CatchUpSizing {
     private static let largestWAL: UInt64 = 1 << 30
     /// A row takes so many bytes in the server's tuple store besides its data: header of a tuple, LSN, xid, lengths.
     static let rowOverhead: UInt64 = 64
-    private static let growth: UInt64 = 12
+    /// Large calls cost less in all: each reads again from where the slot began. But no row of a call comes before it has been
+    /// decoded whole, and sinks that have applied the calls before it wait.
+    private static let growth: UInt64 = 4
     /// Rows may be larger in the next call than they were in this one.
     private static let margin = 1.25
 

@@ -54,6 +54,8 @@ struct SourceRun: ~Copyable {
     /// `snapshot.mode=always` loads once per start, not at every reconnect.
     var hasLoaded = false
     var catchUpLimits: CatchUpLimits
+    /// The next session asks for transactions at their commit only.
+    var needsWholeTransactions = false
     private var backoff = Backoff()
     private var slotRetries = 0
 
@@ -86,6 +88,7 @@ struct SourceRun: ~Copyable {
                 return
             } catch {
                 guard error.kind == .transient else { throw error }
+                if error.code == TransactionAssembler.incompleteStream { needsWholeTransactions = true }
                 try waitForRetry(error)
             }
         }
@@ -159,7 +162,11 @@ struct SourceRun: ~Copyable {
         let timeout = try postgres { () throws(PostgresError) in try replication.senderTimeout() }
         let interval = timeout.map { min(options.statusUpdateInterval, $0 / 3) } ?? options.statusUpdateInterval
         do {
-            try replication.startStreaming(slot: options.slotName, publication: options.publicationName, from: start)
+            try replication.startStreaming(
+                slot: options.slotName, publication: options.publicationName, from: start,
+                wholeTransactions: needsWholeTransactions)
+            // Another session may meet the same again, and will come here again.
+            needsWholeTransactions = false
         } catch {
             throw error.streamingFailure(options, position: start)
         }
@@ -176,12 +183,13 @@ struct SourceRun: ~Copyable {
         }
         logger.info("streaming", metadata: ["slot": "\(options.slotName)", "from": "\(start)"])
         let describer = RelationDescriber(options, didConnect: { [control] in control.watch($0) })
+        var assembler = makeAssembler { (message, previous) throws(ConnectorError) in
+            try describer.describe(message, previous: previous)
+        }
+        assembler.decodedFrom = start
         var session = StreamingSession(
             options: options, link: link, output: output, control: control, board: board,
-            backlog: makeBacklog(start, serverEnd: max(serverEnd, start)),
-            assembler: makeAssembler { (message, previous) throws(ConnectorError) in
-                try describer.describe(message, previous: previous)
-            }, state: state)
+            backlog: makeBacklog(start, serverEnd: max(serverEnd, start)), assembler: assembler, state: state)
         let end: StreamingSession.End
         do {
             end = try session.run()

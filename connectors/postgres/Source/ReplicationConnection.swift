@@ -138,15 +138,22 @@ final class ReplicationConnection {
             "DROP_REPLICATION_SLOT \(Quoting.identifier(name))", "drop the replication slot \(name)")
     }
 
-    /// Starts streaming; from then on only `receive` and `send`.
-    func startStreaming(slot: String, publication: String, from start: LSN) throws(PostgresError) {
+    /// Starts streaming; from then on only `receive` and `send`. `wholeTransactions`: none is sent before its commit.
+    func startStreaming(
+        slot: String, publication: String, from start: LSN, wholeTransactions: Bool = false
+    ) throws(PostgresError) {
         try connection.startCopyOut(
-            Self.startCommand(slot: slot, publication: publication, from: start, serverVersion: serverVersion),
+            Self.startCommand(
+                slot: slot, publication: publication, from: start, serverVersion: serverVersion,
+                wholeTransactions: wholeTransactions),
             "start streaming from the replication slot \(slot)")
     }
 
-    static func startCommand(slot: String, publication: String, from start: LSN, serverVersion: Int) -> String {
+    static func startCommand(
+        slot: String, publication: String, from start: LSN, serverVersion: Int, wholeTransactions: Bool = false
+    ) -> String {
         let options = pluginOptions(publication: publication, serverVersion: serverVersion)
+            .filter { !wholeTransactions || $0.name != "streaming" }
             .map { "\($0.name) \(literal($0.value))" }.joined(separator: ", ")
         return "START_REPLICATION SLOT \(Quoting.identifier(slot)) LOGICAL \(start) (\(options))"
     }

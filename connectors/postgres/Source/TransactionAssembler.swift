@@ -84,6 +84,9 @@ struct TransactionAssembler: ~Copyable {
         buffer = feed.makeBuffer()
     }
 
+    /// Where the server was told to begin: it streams no changes before, but keeps those of later commits.
+    var decodedFrom = LSN.zero
+
     /// Whether no transaction has been begun that has not ended.
     var isBetweenTransactions: Bool { open == nil && streams.isEmpty }
 
@@ -240,7 +243,7 @@ struct TransactionAssembler: ~Copyable {
             guard let transaction = open else { throw MalformedRecord("truncate outside a transaction") }
             if transaction.isRepeat { return }
         } else {
-            try enterSubtransaction(message)
+            try enterSubtransaction(message, lsn)
         }
         if skipped.contains(.truncate) { return }
         var captured: [RelationID] = []
@@ -263,7 +266,7 @@ struct TransactionAssembler: ~Copyable {
     ) throws {
         guard isWanted(logical.prefix) else { return }
         if stream != nil {
-            try enterSubtransaction(message)
+            try enterSubtransaction(message, logical.lsn)
             streamBuffer.message(
                 lsn: logical.lsn, isTransactional: logical.isTransactional, prefix: logical.prefix,
                 content: logical.content)

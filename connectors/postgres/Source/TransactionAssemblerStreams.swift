@@ -59,7 +59,7 @@ extension TransactionAssembler {
     mutating func streamedRow(
         _ kind: UInt8, _ row: PgOutputRow, _ message: UnsafeRawBufferPointer, _ lsn: LSN
     ) throws {
-        try enterSubtransaction(message)
+        try enterSubtransaction(message, lsn)
         if route.id != row.relation { try selectStreamed(row.relation) }
         guard try accepts(kind, row) else { return }
         append(kind, row, lsn, to: streamBuffer)
@@ -84,10 +84,23 @@ extension TransactionAssembler {
         stream.relations[id]?.isLogged = true
     }
 
+    static let incompleteStream = "stream_incomplete"
+
     /// Remembers where a subtransaction's changes begin. Its own end is not told, only a rollback is.
-    mutating func enterSubtransaction(_ message: UnsafeRawBufferPointer) throws {
+    ///
+    /// And not even that where all its changes were on the server's disk when they were streamed: only subtransactions with
+    /// changes in memory are marked as streamed (reorderbuffer.c, ReorderBufferTruncateTXN), and only those marked are said
+    /// to be aborted (ReorderBufferAbort). Changes before `decodedFrom` may lie on disk, as they could not be streamed at
+    /// once. Such a transaction has to be sent as a whole, at its commit.
+    mutating func enterSubtransaction(_ message: UnsafeRawBufferPointer, _ lsn: LSN) throws {
         guard let stream else { return }
         let xid = try PgOutputDecoder.streamedXID(message)
+        if xid != stream.xid, lsn < decodedFrom {
+            throw ConnectorError(
+                .transient, code: Self.incompleteStream,
+                "the server does not tell all rollbacks of savepoints in the transaction \(stream.xid), which began before "
+                    + "\(decodedFrom); it is read again at its commit")
+        }
         guard xid != stream.lastXID else { return }
         stream.lastXID = xid
         guard xid != stream.xid, stream.knownSubtransactions.insert(xid).inserted else { return }
