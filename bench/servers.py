@@ -148,6 +148,12 @@ class Cluster:
             except ProcessLookupError:
                 pass
         self.process.wait()
+        # A child that is still dying holds on to the shared memory, and no other server starts on the directory until then.
+        deadline = time.monotonic() + 30
+        while any(os.path.exists(f"/proc/{child}") for child in children):
+            if time.monotonic() > deadline:
+                raise Failure("a process of PostgreSQL does not die")
+            time.sleep(0.01)
 
     def stop(self):
         if self.process.poll() is None:
