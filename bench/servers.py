@@ -142,7 +142,8 @@ class Cluster:
 
     def crash(self):
         """kill -9 of every process of the cluster."""
-        for victim in [self.process.pid] + self.children():
+        children = self.children()
+        for victim in [self.process.pid] + children:
             try:
                 os.kill(victim, signal.SIGKILL)
             except ProcessLookupError:
